@@ -1,0 +1,74 @@
+"""When a monitor is due: by optimizer steps, whatever the gradient accumulation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["Cadence"]
+
+
+class Cadence:
+    """Follows a trainer's ``global_step`` and foresees which batch completes a due step.
+
+    A step is due when ``global_step`` reaches or passes a multiple of ``every``, so that
+    optimizers that advance it by more than one at a time skip nothing.
+
+    Args:
+        every: Optimizer steps between two due ones.
+    """
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._step = 0
+        self._advance = 1  # by how much the last batch that stepped advanced global_step
+        self._batches = 0  # since the last optimizer step
+        self._batches_per_step = 1  # as observed, for manual optimization
+
+    def start(self, trainer: Any) -> None:
+        """Take up the count where the trainer has it, after a resume too.
+
+        Args:
+            trainer: The trainer.
+        """
+        self._step = trainer.global_step
+        self._advance = max(1, len(trainer.optimizers))
+        self._batches = 0
+
+    def may_be_due(self) -> bool:
+        """Whether the optimizer step under way may turn out to be due."""
+        return self._crosses(self._step + self._advance)
+
+    def micro_batches(self, trainer: Any, pl_module: Any, batch_idx: int) -> int:
+        """How many batches make up the optimizer step that starts with this one.
+
+        Args:
+            trainer: The trainer.
+            pl_module: Its module.
+            batch_idx: Of the first of these batches.
+        """
+        if not pl_module.automatic_optimization:
+            return self._batches_per_step
+        left = trainer.num_training_batches - batch_idx  # the epoch's last batch steps too
+        return int(max(1, min(trainer.accumulate_grad_batches, left)))
+
+    def advance(self, trainer: Any) -> tuple[bool, bool]:
+        """Take note of a finished batch.
+
+        Args:
+            trainer: The trainer.
+
+        Returns:
+            Whether it completed an optimizer step, and whether that step is due.
+        """
+        self._batches += 1
+        step = trainer.global_step
+        if step == self._step:
+            return False, False
+        due = self._crosses(step)
+        self._advance = max(1, step - self._step)
+        self._step = step
+        self._batches_per_step, self._batches = self._batches, 0
+        return True, due
+
+    def _crosses(self, step: int) -> bool:
+        return step // self._every > self._step // self._every

@@ -1,0 +1,33 @@
+"""A progress bar with one health number beside the loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from project.callbacks._lightning import TQDMProgressBar
+from project.callbacks.gram import GramMatrixCallback
+
+__all__ = ["MonitorProgressBar"]
+
+
+class MonitorProgressBar(TQDMProgressBar):
+    """Lightning's progress bar, without the run's version, with a monitor's latest number.
+
+    Shown is the mean off-diagonal cosine similarity of the first `GramMatrixCallback`, from its
+    last event: near 1 all samples look alike to the model.
+    """
+
+    def get_metrics(self, trainer: Any, pl_module: Any) -> dict[str, Any]:
+        """What the bar shows.
+
+        Args:
+            trainer: The trainer.
+            pl_module: Its module.
+        """
+        shown: dict[str, Any] = dict(super().get_metrics(trainer, pl_module))
+        shown.pop("v_num", None)
+        for callback in trainer.callbacks:
+            if isinstance(callback, GramMatrixCallback) and "offdiag_mean" in callback.latest:
+                shown["offdiag_mean"] = round(callback.latest["offdiag_mean"], 3)
+                break
+        return shown

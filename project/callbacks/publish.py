@@ -1,0 +1,89 @@
+"""Hands finished events to loggers, through each logger's own public interface.
+
+Loggers are told apart by class name, so that both copies of Lightning and subclasses work and no
+logger's library is imported that the run does not use.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import matplotlib.image
+
+from project.monitor import Event
+
+__all__ = ["publish", "takes_images"]
+
+log = logging.getLogger(__name__)
+
+
+def takes_images(logger: Any) -> bool:
+    """Whether pictures can be handed to this logger.
+
+    Args:
+        logger: A Lightning logger.
+    """
+    return _image_sender(logger) is not None
+
+
+def publish(event: Event, loggers: Sequence[Any], prefix: str) -> list[str]:
+    """Hand one event to every logger; never raises.
+
+    An event with a picture that nobody took and that is not on disk ends as skipped.
+
+    Args:
+        event: With status ``logged``.
+        loggers: The trainer's.
+        prefix: Of the scalars' keys.
+
+    Returns:
+        What went wrong, a sentence for each failing logger.
+    """
+    failures: list[str] = []
+    scalars = {f"{prefix}/{name}": value for name, value in event.metrics.items()}
+    for logger in loggers:
+        try:
+            send = _image_sender(logger)
+            if send is not None:
+                send(logger, event)
+            # `step` is the logger's axis; W&B's own `step=`, which drops rows, is never given.
+            logger.log_metrics(scalars, step=event.step)
+        except Exception as error:
+            name = type(logger).__name__
+            failures.append(f"{name} failed with {error!r}")
+            event.remark(f"publish_failed: {name}")
+    return failures
+
+
+def _image_sender(logger: Any) -> Callable[[Any, Event], None] | None:
+    names = {base.__name__ for base in type(logger).__mro__}
+    if "TensorBoardLogger" in names:
+        return _to_tensorboard
+    if "MLFlowLogger" in names:
+        return _to_mlflow
+    if callable(getattr(logger, "log_image", None)):  # WandbLogger and those modelled on it
+        return _to_wandb
+    return None
+
+
+def _to_wandb(logger: Any, event: Event) -> None:
+    image = str(event.picture) if event.picture else _pixels(event)
+    logger.log_image(key=event.log_key, images=[image], step=event.step)
+
+
+def _to_tensorboard(logger: Any, event: Event) -> None:
+    logger.experiment.add_image(event.log_key, _pixels(event), event.step, dataformats="HWC")
+
+
+def _to_mlflow(logger: Any, event: Event) -> None:
+    logger.experiment.log_image(logger.run_id, _pixels(event), key=event.log_key, step=event.step)
+
+
+def _pixels(event: Event) -> Any:
+    """``[H, W, 3]`` uint8."""
+    assert event.png is not None
+    pixels = matplotlib.image.imread(io.BytesIO(event.png), format="png")[..., :3]
+    return (pixels * 255).round().astype("uint8")

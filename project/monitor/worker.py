@@ -1,0 +1,144 @@
+"""A thread that works through items in order and survives its own death once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+__all__ = ["Worker"]
+
+Item = TypeVar("Item")
+Seen = TypeVar("Seen")
+
+
+class Worker(Generic[Item]):
+    """Works through items in order, on one daemon thread.
+
+    A thread that dies (not an exception of `work`, which is for `work` to handle, but the
+    thread itself) is replaced once, when the next item arrives or somebody waits. After that, and
+    after `close`, items are abandoned instead.
+
+    Args:
+        work: Called with each item on the thread.
+        abandon: Called, on the caller's thread, with each item that will not be worked on.
+        retry: Whether the item on which a thread died may be worked on again.
+        name: Of the thread.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Item], None],
+        abandon: Callable[[Item], None],
+        retry: Callable[[Item], bool],
+        name: str,
+    ) -> None:
+        self._work = work
+        self._abandon = abandon
+        self._retry = retry
+        self._name = name
+        self._items: deque[Item] = deque()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._starts_left = 2
+        self._first: Callable[[], None] | None = None
+        self.closed = False
+        """Whether `close` was called."""
+
+    def start(self, first: Callable[[], None]) -> None:
+        """Start the thread before there is an item.
+
+        Args:
+            first: Called on the thread before anything else; what it raises is ignored, because
+                the items that need it will say so.
+        """
+        self._first = first
+        with self._changed:
+            self._revive()
+
+    def put(self, item: Item) -> None:
+        """Queue one item; never waits.
+
+        Args:
+            item: What `work` gets.
+        """
+        with self._changed:
+            self._items.append(item)
+            self._revive()
+            self._changed.notify_all()
+
+    def each(self, view: Callable[[Item], Seen]) -> list[Seen]:
+        """A view of every item that is queued or being worked on.
+
+        Args:
+            view: Called with each.
+        """
+        with self._changed:
+            return [view(item) for item in self._items]
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Wait until no item is left.
+
+        Args:
+            timeout_s: How long at most.
+
+        Returns:
+            Whether none is.
+        """
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            while self._items and (left := deadline - time.monotonic()) > 0:
+                self._revive()
+                self._changed.wait(min(left, 0.2))
+            return not self._items
+
+    def close(self) -> bool:
+        """Abandon what is left and end the thread.
+
+        Returns:
+            Whether the thread has ended; one that is stuck in `work` ends when it comes out.
+        """
+        with self._changed:
+            self.closed = True
+            self._abandon_all()
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(1.0)
+        return self._thread is None or not self._thread.is_alive()
+
+    def _revive(self) -> None:
+        if self._thread is not None and self._thread.is_alive():
+            return
+        if self._thread is not None and self._items and not self._retry(self._items[0]):
+            self._abandon(self._items.popleft())
+        if self.closed or not self._starts_left:
+            self._abandon_all()
+            return
+        self._starts_left -= 1
+        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        self._thread.start()
+
+    def _abandon_all(self) -> None:
+        while self._items:
+            self._abandon(self._items.popleft())
+
+    def _run(self) -> None:
+        first, self._first = self._first, None
+        if first is not None:
+            with suppress(Exception):
+                first()
+        while True:
+            with self._changed:
+                while not self._items and not self.closed:
+                    self._changed.wait()
+                if self.closed:
+                    return
+                item = self._items[0]  # stays in line until done, so that it counts as waiting
+            self._work(item)
+            with self._changed:
+                if self._items and self._items[0] is item:
+                    self._items.popleft()
+                self._changed.notify_all()
