@@ -7,7 +7,7 @@ logger's library is imported that the run does not use.
 from __future__ import annotations
 
 import io
-import logging
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,8 +16,6 @@ import matplotlib.image
 from project.monitor import Event
 
 __all__ = ["publish", "takes_images"]
-
-log = logging.getLogger(__name__)
 
 
 def takes_images(logger: Any) -> bool:
@@ -32,8 +30,6 @@ def takes_images(logger: Any) -> bool:
 def publish(event: Event, loggers: Sequence[Any], prefix: str) -> list[str]:
     """Hand one event to every logger; never raises.
 
-    An event with a picture that nobody took and that is not on disk ends as skipped.
-
     Args:
         event: With status ``logged``.
         loggers: The trainer's.
@@ -45,6 +41,8 @@ def publish(event: Event, loggers: Sequence[Any], prefix: str) -> list[str]:
     failures: list[str] = []
     scalars = {f"{prefix}/{name}": value for name, value in event.metrics.items()}
     for logger in loggers:
+        if _is_switched_off(logger):
+            continue
         try:
             send = _image_sender(logger)
             if send is not None:
@@ -56,6 +54,17 @@ def publish(event: Event, loggers: Sequence[Any], prefix: str) -> list[str]:
             failures.append(f"{name} failed with {error!r}")
             event.remark(f"publish_failed: {name}")
     return failures
+
+
+def _is_switched_off(logger: Any) -> bool:
+    """Whether the environment says that W&B is not to be used.
+
+    W&B itself stopped reading ``WANDB_DISABLED`` in one of its releases; people still set it.
+    """
+    switched_off = os.environ.get("WANDB_DISABLED", "").lower() in ("true", "1", "yes", "on")
+    return (switched_off or os.environ.get("WANDB_MODE") == "disabled") and any(
+        base.__name__ == "WandbLogger" for base in type(logger).__mro__
+    )
 
 
 def _image_sender(logger: Any) -> Callable[[Any, Event], None] | None:

@@ -10,6 +10,7 @@ from torch import Tensor
 __all__ = ["FeatureError", "as_rows", "available_keys", "lookup"]
 
 _MAX_LISTED = 24
+_MAX_DEPTH = 6
 
 
 class FeatureError(Exception):
@@ -90,7 +91,7 @@ def available_keys(outputs: Any, prefix: str = "") -> list[str]:
         if isinstance(value, Tensor):
             if value.is_floating_point() and value.ndim in (2, 3):
                 keys.append(path)
-        else:
+        elif path.count(".") < _MAX_DEPTH:
             keys += available_keys(value, f"{path}.")
         if len(keys) >= _MAX_LISTED:
             break

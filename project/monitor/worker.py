@@ -44,6 +44,7 @@ class Worker(Generic[Item]):
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._starts_left = 2
+        self._begun = False  # whether the thread is at work on the first item
         self._first: Callable[[], None] | None = None
         self.closed = False
         """Whether `close` was called."""
@@ -66,6 +67,9 @@ class Worker(Generic[Item]):
             item: What `work` gets.
         """
         with self._changed:
+            if self.closed:
+                self._abandon(item)
+                return
             self._items.append(item)
             self._revive()
             self._changed.notify_all()
@@ -112,9 +116,10 @@ class Worker(Generic[Item]):
     def _revive(self) -> None:
         if self._thread is not None and self._thread.is_alive():
             return
-        if self._thread is not None and self._items and not self._retry(self._items[0]):
+        if self._begun and self._items and not self._retry(self._items[0]):
             self._abandon(self._items.popleft())
-        if self.closed or not self._starts_left:
+        self._begun = False
+        if not self._starts_left:
             self._abandon_all()
             return
         self._starts_left -= 1
@@ -137,8 +142,10 @@ class Worker(Generic[Item]):
                 if self.closed:
                     return
                 item = self._items[0]  # stays in line until done, so that it counts as waiting
+                self._begun = True
             self._work(item)
             with self._changed:
+                self._begun = False
                 if self._items and self._items[0] is item:
                     self._items.popleft()
                 self._changed.notify_all()

@@ -1,0 +1,75 @@
+"""Real processes: the matrix over all ranks' samples, whatever happens to one of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from project.metrics import gram_matrix
+from tests.distributed import job
+from tests.distributed.launch import run
+from tests.support import events
+
+pytestmark = pytest.mark.distributed
+
+JOB = Path(__file__).with_name("job.py")
+
+
+def fit(directory: Path, world_size: int, steps: int = 4, **plan: Any) -> list[dict[str, Any]]:
+    """Run the job, check that it ended well and give its events."""
+    callbacks = plan.pop("callbacks", [{}])
+    for arguments in callbacks:
+        arguments.setdefault("log_every_n_steps", 2)
+        arguments.setdefault("save_dir", str(directory / "gram"))
+        arguments.setdefault("timeout_s", 30)
+    plan = {"rows": [8] * world_size, "steps": steps, "callbacks": callbacks, **plan}
+    codes = run(JOB, plan, world_size, directory)
+    output = "\n".join(p.read_text() for p in sorted(directory.glob("rank*.out")))
+    assert codes == [0] * world_size, output
+    for rank in range(world_size):
+        assert json.loads((directory / f"rank{rank}.json").read_text())["global_step"] == steps
+    return events(directory / "gram")
+
+
+@pytest.mark.parametrize(
+    ("rows", "max_samples", "index"),
+    [
+        ([8, 8], 16, [list(range(8)), list(range(8))]),
+        ([8, 8], 8, [[0, 2, 4, 6], [0, 2, 4, 6]]),
+        ([9, 3], 10, [[0, 1, 3, 5, 7], [0, 1, 2]]),  # uneven ranks
+        ([5, 0, 4, 6], 8, [[0, 2], [], [0, 2], [0, 3]]),  # one without any
+    ],
+    ids=str,
+)
+def test_the_matrix_equals_the_one_of_the_same_rows_in_one_process(
+    tmp_path: Path, rows: list[int], max_samples: int, index: list[list[int]]
+) -> None:
+    world_size = len(rows)
+    found = fit(tmp_path, world_size, rows=rows, callbacks=[{"max_samples": max_samples}])
+
+    assert [(e["step"], e["status"], e["world_size"]) for e in found] == [
+        (s, "logged", world_size) for s in (2, 4)
+    ]
+    for step in (2, 4):
+        features = [job.rows(r, step, n)[index[r]] for r, n in enumerate(rows)]
+        with np.load(tmp_path / f"gram/gram_matrix/step_{step:08d}.npz") as saved:
+            np.testing.assert_array_equal(saved["gram"], gram_matrix(torch.cat(features)).numpy())
+            assert saved["index"].tolist() == [i for mine in index for i in mine]
+            assert saved["rank"].tolist() == [r for r, mine in enumerate(index) for _ in mine]
+
+
+def test_more_ranks_than_samples_give_one_row_each_from_some(tmp_path: Path) -> None:
+    callbacks = [{"max_samples": 2}, {"max_samples": 3, "log_key": "three"}]
+
+    found = fit(tmp_path, 4, callbacks=callbacks)
+
+    assert [(e["log_key"], e["n"]) for e in found if e["step"] == 4] == [
+        ("gram_matrix", 2),
+        ("three", 3),
+    ]
+    assert all(e["reason"] is None for e in found)
