@@ -244,8 +244,7 @@ class GramMatrixCallback(Callback):
 
     def _account(self, events: Iterable[Event]) -> None:
         for event in events:
-            outcome = "logged" if event.status == "logged" else event.reason or "unknown"
-            self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
+            self._outcomes[event.outcome] = self._outcomes.get(event.outcome, 0) + 1
             if event.metrics:
                 self._latest = event.metrics
 

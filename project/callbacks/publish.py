@@ -35,24 +35,31 @@ def publish(event: Event, loggers: Sequence[Any], prefix: str) -> list[str]:
         loggers: The trainer's.
         prefix: Of the scalars' keys.
 
+    An event whose picture nobody took and that is not on disk either ends as skipped.
+
     Returns:
         What went wrong, a sentence for each failing logger.
     """
     failures: list[str] = []
+    taken = event.kept
     scalars = {f"{prefix}/{name}": value for name, value in event.metrics.items()}
     for logger in loggers:
         if _is_switched_off(logger):
+            taken = True  # by somebody who wants none
             continue
         try:
             send = _image_sender(logger)
             if send is not None:
                 send(logger, event)
+                taken = True
             # `step` is the logger's axis; W&B's own `step=`, which drops rows, is never given.
             logger.log_metrics(scalars, step=event.step)
         except Exception as error:
             name = type(logger).__name__
             failures.append(f"{name} failed with {error!r}")
             event.remark(f"publish_failed: {name}")
+    if not taken:
+        event.skip("not_taken")
     return failures
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -131,6 +132,8 @@ class Engine:
             self._gallery.close()
 
     def _abandon(self, job: Job) -> None:
+        if self.plane.talking and not self._closed:  # peers wait for a dead thread's answer
+            self.plane.give_up("the monitor thread died")
         if self._gallery is not None:
             event = self._event(job)
             event.skip("shutdown" if self._closed else "monitor_died")
@@ -138,13 +141,13 @@ class Engine:
 
     # From here on: the monitor thread.
 
-    def _work(self, job: Job) -> None:
+    def _work(self, job: Job) -> Callable[[], None] | None:
         with torch.no_grad():
             mine = self._contribution(job)
             job.exchanged = True
             gathered = self.plane.exchange(job.watch.log_key, job.step, mine)
             if gathered is None or self._gallery is None:
-                return
+                return None
             exhibit = Exhibit(self._event(job), job.watch.finished, job.watch.save_dir)
             try:
                 self._measure(exhibit, gathered)
@@ -152,7 +155,7 @@ class Engine:
                 self.notices.warn("event_failed", f"Step {job.step} gives no picture: {error!r}")
                 exhibit.gram = None
                 exhibit.event.skip("event_failed")
-        self._gallery.add(exhibit)
+        return partial(self._gallery.add, exhibit)
 
     def _contribution(self, job: Job) -> Contribution:
         if job.problem:

@@ -26,10 +26,18 @@ class Event:
     """``logged`` once there is a picture and somebody took it, else ``skipped``."""
     reason: str | None = None
     """Why it was skipped, or what is missing from a logged one."""
+    outcome: str = "unknown"
+    """``logged``, or in a word why it was skipped; what events are counted by."""
     png: bytes | None = None
     """The picture."""
+    kept: bool = False
+    """Whether it is among the files below `save_dir`."""
     picture: Path | None = None
     """A file that holds the picture until the event is recorded, or for good with `save_dir`."""
+
+    def log(self) -> None:
+        """End as logged."""
+        self.status = self.outcome = "logged"
 
     def skip(self, reason: str) -> None:
         """End as skipped.
@@ -37,8 +45,8 @@ class Event:
         Args:
             reason: Why.
         """
-        self.status = "skipped"
-        self.remark(reason)
+        self.status, self.outcome = "skipped", reason
+        self.reason = f"{reason}; {self.reason}" if self.reason else reason
 
     def remark(self, reason: str) -> None:
         """Add to the reasons.

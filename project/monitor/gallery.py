@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import tempfile
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
@@ -19,7 +20,6 @@ from project.monitor.worker import Worker
 
 __all__ = ["Exhibit", "Gallery"]
 
-log = logging.getLogger(__name__)
 
 _MAX_WAITING = 128
 _MAX_WAITING_BYTES = 64 << 20
@@ -119,30 +119,36 @@ class Gallery:
         if isinstance(item, _Record):
             self._write_record(item)
         else:
-            if item.gram is not None:
-                item.event.skip("shutdown" if self._worker.closed else "monitor_died")
-            item.finished.append(item.event)
+            item.finished.append(self._without_picture(item))
 
-    def _work(self, item: Exhibit | _Record) -> None:
+    def _without_picture(self, item: Exhibit) -> Event:
+        # A copy: the thread may still be at work on the original.
+        event = replace(item.event, png=None, picture=None)
+        if item.gram is not None:
+            event.skip("shutdown" if self._worker.closed else "monitor_died")
+        return event
+
+    def _work(self, item: Exhibit | _Record) -> Callable[[], None] | None:
         if isinstance(item, _Record):
             self._write_record(item)
-            return
+            return None
+        event = item.event
         try:
             if item.gram is not None:
-                self._draw(item)
+                event = self._draw(item, replace(event))
         except Exception as error:
             reason = "render_failed" if isinstance(error, RenderError) else "event_failed"
-            self._notices.warn(reason, f"Step {item.event.step} gives no picture: {error}")
-            item.event.skip(reason)
-        item.finished.append(item.event)
+            self._notices.warn(reason, f"Step {event.step} gives no picture: {error}")
+            event.skip(reason)
+        return partial(item.finished.append, event)
 
-    def _draw(self, item: Exhibit) -> None:
+    def _draw(self, item: Exhibit, event: Event) -> Event:
         assert item.gram is not None and item.rank is not None
-        event = item.event
         event.png = self._renderer.png(item.gram, _title(event), _boundaries(item.rank))
-        event.status = "logged"
-        if item.save_dir is not None and self._keep(item, item.save_dir):
-            return
+        event.log()
+        if item.save_dir is not None and self._keep(item, event, item.save_dir):
+            event.kept = True
+            return event
         try:
             if self._scratch is None:
                 self._scratch = Path(tempfile.mkdtemp(prefix="gramscope-"))
@@ -151,19 +157,20 @@ class Gallery:
             event.picture = path
         except OSError:  # loggers can still take the bytes
             event.picture = None
+        return event
 
-    def _keep(self, item: Exhibit, save_dir: Path) -> bool:
-        assert item.gram is not None and item.event.png is not None
-        path = stem(save_dir, item.event.log_key, item.event.step)
+    def _keep(self, item: Exhibit, event: Event, save_dir: Path) -> bool:
+        assert item.gram is not None and event.png is not None
+        path = stem(save_dir, event.log_key, event.step)
         try:
             npz = npz_bytes(item.gram, item.rank, item.index, item.spectrum)
             write_atomically(path.with_suffix(".npz"), npz)
-            write_atomically(path.with_suffix(".png"), item.event.png)
+            write_atomically(path.with_suffix(".png"), event.png)
         except OSError as error:
-            self._notices.warn("disk", f"Step {item.event.step} could not be saved: {error}")
-            item.event.remark("not_saved")
+            self._notices.warn("disk", f"Step {event.step} could not be saved: {error}")
+            event.remark("not_saved")
             return False
-        item.event.picture = path.with_suffix(".png")
+        event.picture = path.with_suffix(".png")
         return True
 
     def _write_record(self, record: _Record) -> None:

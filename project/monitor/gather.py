@@ -85,6 +85,8 @@ class Plane:
         self.rank = dist.get_rank() if together else 0
         self.world_size = dist.get_world_size() if together else 1
         self.lost: Problem = Problem.none
+        self.talking = False
+        """Whether a call is under way, or was when its thread died."""
         self._members = member_ranks(self.world_size, max_samples)
         self._group: dist.ProcessGroup | None = None
         self._sequence = 0
@@ -130,11 +132,24 @@ class Plane:
         self._sequence += 1
         if self._group is None or self.lost:
             return self._alone(mine)
+        self.talking = True
         try:
-            return self._together(zlib.crc32(f"{tag}@{step}".encode()), mine)
+            gathered = self._together(zlib.crc32(f"{tag}@{step}".encode()), mine)
         except Exception as error:
             self._lose(Problem.peer_lost, error)
-            return self._alone(mine)
+            gathered = self._alone(mine)
+        self.talking = False
+        return gathered
+
+    def give_up(self, why: str) -> None:
+        """Hang up, so that peers get an error at once instead of a timeout.
+
+        Args:
+            why: For the warning.
+        """
+        self.talking = False
+        self._lose(Problem.peer_lost, why)
+        self.close()
 
     def close(self) -> None:
         """Release the group; only once no call is under way."""

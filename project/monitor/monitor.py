@@ -19,6 +19,8 @@ from project.monitor.gather import Problem
 
 __all__ = ["Monitor"]
 
+_RETURN_S = 3.0
+
 
 class Monitor:
     """Watches one feature of a training run.
@@ -123,8 +125,7 @@ class Monitor:
             try:
                 yield event
             finally:
-                outcome = "logged" if event.status == "logged" else event.reason
-                self.outcomes[outcome or "unknown"] += 1
+                self.outcomes[event.outcome] += 1
                 self._engine.record(event, self.watch.save_dir)
 
     def close(self, *, engine: bool | None = None) -> Iterator[Event]:
@@ -133,7 +134,8 @@ class Monitor:
         Args:
             engine: Whether to end the engine as well; ``None``: if it is the monitor's own.
         """
-        deadline = time.monotonic() + self._timeout_s
+        # A call that waits for a peer comes back, with an error, a little after its timeout.
+        deadline = time.monotonic() + self._timeout_s + _RETURN_S
         while not (idle := self._engine.wait_idle(0.05)) and time.monotonic() < deadline:
             yield from self.finished()
         yield from self.finished()

@@ -23,15 +23,16 @@ class Worker(Generic[Item]):
     after `close`, items are abandoned instead.
 
     Args:
-        work: Called with each item on the thread.
-        abandon: Called, on the caller's thread, with each item that will not be worked on.
+        work: Called with each item on the thread. What it returns, if anything, delivers the
+            result; that is called only if the item was not abandoned meanwhile.
+        abandon: Called, on the caller's thread, with each item that will not be delivered.
         retry: Whether the item on which a thread died may be worked on again.
         name: Of the thread.
     """
 
     def __init__(
         self,
-        work: Callable[[Item], None],
+        work: Callable[[Item], Callable[[], None] | None],
         abandon: Callable[[Item], None],
         retry: Callable[[Item], bool],
         name: str,
@@ -143,9 +144,11 @@ class Worker(Generic[Item]):
                     return
                 item = self._items[0]  # stays in line until done, so that it counts as waiting
                 self._begun = True
-            self._work(item)
+            deliver = self._work(item)
             with self._changed:
                 self._begun = False
                 if self._items and self._items[0] is item:
                     self._items.popleft()
+                    if deliver is not None:
+                        deliver()
                 self._changed.notify_all()

@@ -1,0 +1,138 @@
+"""The presets that the Hydra plugin adds to the group `callbacks`, and their sub-groups.
+
+A preset is stored for the package `_global_`; its own defaults list picks one option of each
+sub-group *at the preset's node*.
+So several presets compose side by side, and each can be given other options.
+Sub-group options are plain dicts: they then merge into the preset's typed node, which checks
+names and types.
+Neither torch nor Lightning is imported here; see the package docstring.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from hydra.core.config_store import ConfigNode, ConfigStore
+from omegaconf import OmegaConf
+
+from project.config import GramMatrixConfig
+
+__all__ = ["PRESETS", "SUB_GROUPS", "Entry", "entries", "register"]
+
+PROVIDER = "hydra-gramscope"
+
+# preset -> option of gram/feature
+PRESETS = {
+    "gram": "teacher",
+    "gram_teacher": "teacher",
+    "gram_student": "student",
+    "gram_global": "global",
+}
+
+# sub-group -> (parameter, option -> value)
+SUB_GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
+    "gram/feature": (
+        "feature_key",
+        {
+            "teacher": "teacher_cls_token",
+            "student": "student_cls_token",
+            "global": "student_glob_cls_token",
+            # Features before the projection head.
+            "teacher_backbone": "teacher_cls_token_backbone",
+            "student_backbone": "student_cls_token_backbone",
+            "global_backbone": "student_glob_cls_token_backbone",
+        },
+    ),
+    "gram/samples": (
+        "max_samples",
+        {
+            "default": GramMatrixConfig.max_samples,
+            "small": 32,
+            "large": 512,
+        },
+    ),
+    "gram/frequency": (
+        "log_every_n_steps",
+        {
+            "default": GramMatrixConfig.log_every_n_steps,
+            "often": 10,
+            "rare": 1000,
+            "every_step": 1,
+        },
+    ),
+}
+
+
+class Entry(NamedTuple):
+    """One config of the store."""
+
+    group: str
+    name: str
+    package: str
+    node: dict[str, Any]
+
+
+def _preset(name: str, feature: str) -> Entry:
+    # `gram` is the plain package `callbacks.gram` of the sub-groups themselves: without `@`,
+    # its options read `gram/feature=student` on the command line.
+    at = "" if name == "gram" else f"@callbacks.{name}"
+    defaults: list[Any] = [
+        "_self_",
+        {f"/gram/feature{at}": feature},
+        {f"/gram/samples{at}": "default"},
+        {f"/gram/frequency{at}": "default"},
+    ]
+    node = {"defaults": defaults, "callbacks": {name: GramMatrixConfig}}
+    return Entry("callbacks", name, "_global_", node)
+
+
+def entries() -> Iterator[Entry]:
+    """Yield every config this plugin provides."""
+    for group, (parameter, options) in SUB_GROUPS.items():
+        for name, value in options.items():
+            yield Entry(group, name, "callbacks.gram", {parameter: value})
+    for name, feature in PRESETS.items():
+        yield _preset(name, feature)
+
+
+def register(store: ConfigStore | None = None) -> None:
+    """Put every entry into the store; what an application has put there itself stays.
+
+    Args:
+        store: The store to fill, Hydra's own by default.
+    """
+    store = ConfigStore.instance() if store is None else store
+    for entry in entries():
+        present = _present(store, entry)
+        if present is None:
+            store.store(
+                group=entry.group,
+                name=entry.name,
+                package=entry.package,
+                node=entry.node,
+                provider=PROVIDER,
+            )
+        elif not _same(present, entry):
+            warnings.warn(
+                f"hydra-gramscope leaves the config '{entry.group}/{entry.name}' to this "
+                f"application, which has stored another under that name; "
+                f"the preset of hydra-gramscope is not available.",
+                stacklevel=2,
+            )
+
+
+def _present(store: ConfigStore, entry: Entry) -> ConfigNode | None:
+    group: Any = store.repo
+    for part in entry.group.split("/"):
+        group = group.get(part, {})
+    node: ConfigNode | None = group.get(f"{entry.name}.yaml")
+    return node
+
+
+def _same(present: ConfigNode, entry: Entry) -> bool:
+    same: bool = present.package == entry.package and present.node == OmegaConf.structured(
+        entry.node
+    )
+    return same

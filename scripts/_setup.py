@@ -1,0 +1,176 @@
+"""Makes `.venv` and installs this project with the extras named on the command line.
+
+Called by `scripts/train` and `scripts/test` with any Python ≥ 3.10; standard library only.
+What is installed is stamped with the hash of what decides it, so that a second start only reads
+the stamp.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# torch with all its libraries, roughly; the CPU build takes less.
+NEEDED_BYTES = 3 * 2**30
+
+# What pip says -> what that means.
+CAUSES = {
+    "No space left on device": "the disk is full",
+    "Disk quota exceeded": "the disk is full",
+    "Failed to establish a new connection": "there is no network",
+    "Temporary failure in name resolution": "there is no network",
+    "Network is unreachable": "there is no network",
+    "Could not fetch URL": "the package index can't be reached",
+    "No matching distribution found": "the package index lacks a package for this Python",
+    "ReadTimeoutError": "the package index does not answer",
+}
+
+
+class SetupError(Exception):
+    """Something that the person at the keyboard has to mend."""
+
+
+def main(extras: Sequence[str]) -> None:
+    """Install what is missing.
+
+    Args:
+        extras: Names of optional dependencies in `pyproject.toml`.
+    """
+    if _is_installed(extras):
+        return
+    with _lock():
+        # Another start may have done it while this one waited.
+        if not _is_installed(extras):
+            _make_environment()
+            _install(extras)
+
+
+def _venv() -> Path:
+    return ROOT / ".venv"
+
+
+def _python() -> Path:
+    return _venv() / "bin" / "python"
+
+
+def _stamp(extra: str) -> Path:
+    return _venv() / f".installed-{extra}"
+
+
+def _wanted() -> str:
+    """Hash what decides the environment's content: the two files, and where the checkout is."""
+    wanted = hashlib.sha256(str(ROOT).encode())
+    for name in ("pyproject.toml", "constraints.txt"):
+        wanted.update((ROOT / name).read_bytes())
+    return wanted.hexdigest()
+
+
+def _is_installed(extras: Sequence[str]) -> bool:
+    stamps = [_stamp(extra) for extra in extras]
+    return _python().exists() and all(s.exists() and s.read_text() == _wanted() for s in stamps)
+
+
+@contextlib.contextmanager
+def _lock() -> Iterator[None]:
+    """Let one start at a time install; the system frees the lock of one that was killed."""
+    with (ROOT / ".venv.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _say("waiting for another start to finish installing …")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _make_environment() -> None:
+    if _works(_python(), "import sys, pip; sys.exit(sys.version_info < (3, 10))"):
+        return
+    if _works(_python(), "import sys; sys.exit(sys.version_info >= (3, 10))"):
+        raise SetupError(f"{_venv()} has a Python older than 3.10; remove it and start again.")
+    free = shutil.disk_usage(ROOT).free
+    if free < NEEDED_BYTES:
+        raise SetupError(
+            f"the disk is full: an environment needs about {NEEDED_BYTES >> 30} GB in {ROOT}, "
+            f"{free / 2**30:.1f} GB are free."
+        )
+    _say(f"making {_venv()} with Python {sys.version.split()[0]} …")
+    # Clears the half-made one of a start that was killed.
+    command = [sys.executable, "-m", "venv", "--clear", str(_venv())]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    if made.returncode:
+        raise SetupError(
+            f"'python -m venv' failed: {_cause(made.stdout + made.stderr)}. "
+            "On Debian and Ubuntu it needs the package python3-venv."
+        )
+
+
+def _install(extras: Sequence[str]) -> None:
+    _say(f"installing {', '.join(extras)} requirements; the first time takes some minutes …")
+    command = [str(_python()), "-m", "pip", "install", "--disable-pip-version-check"]
+    command += ["--editable", f"{ROOT}[{','.join(extras)}]"]
+    # torch by name, to have pip settle on the tested version before anything else asks for one.
+    command += ["--constraint", str(ROOT / "constraints.txt"), "torch"]
+    output = _run_and_show(command)
+    if output is not None:
+        raise SetupError(f"installing failed: {_cause(output)}. Start again to go on from here.")
+    for extra in extras:
+        _stamp(extra).write_text(_wanted())
+    _say("ready.")
+
+
+def _run_and_show(command: Sequence[str]) -> str | None:
+    """Run pip, showing what it downloads; return its last output if it fails."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    last: deque[str] = deque(maxlen=200)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as pip:
+        assert pip.stdout is not None
+        for line in pip.stdout:
+            last.append(line)
+            word = line.strip().partition(" ")[0]
+            if word in {"Downloading", "Building", "Installing"}:
+                print(f"  {line.strip():.100}", file=sys.stderr)
+    return "".join(last) if pip.returncode else None
+
+
+def _works(python: Path, code: str) -> bool:
+    try:
+        return not subprocess.run([python, "-c", code], capture_output=True, check=False).returncode
+    except OSError:
+        return False
+
+
+def _cause(output: str) -> str:
+    for said, meaning in CAUSES.items():
+        if said in output:
+            return meaning
+    errors = [line for line in output.splitlines() if line.strip()]
+    return errors[-1].strip() if errors else "no reason was given"
+
+
+def _say(text: str) -> None:
+    print(f"gramscope: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except SetupError as error:
+        _say(str(error))
+        sys.exit(1)
+    except OSError as error:
+        _say(f"setting up failed: {error.strerror}: {error.filename or ROOT}.")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        _say("interrupted; start again to go on from here.")
+        sys.exit(130)

@@ -1,0 +1,70 @@
+"""What `pyproject.toml` and `constraints.txt` promise, held against each other."""
+
+import re
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import project
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli")
+
+ROOT = Path(__file__).parents[2]
+METADATA = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+DEPENDENCIES = [
+    Requirement(line)
+    for group in (METADATA["dependencies"], *METADATA["optional-dependencies"].values())
+    for line in group
+]
+PINS = {
+    canonicalize_name(pin.name): pin
+    for line in (ROOT / "constraints.txt").read_text().splitlines()
+    if line and not line.startswith("#")
+    for pin in [Requirement(line)]
+}
+
+
+@pytest.mark.parametrize("dependency", DEPENDENCIES, ids=str)
+def test_every_dependency_is_pinned_within_its_range(dependency: Requirement) -> None:
+    (pin,) = PINS[canonicalize_name(dependency.name)].specifier
+
+    assert pin.operator == "=="
+    assert pin.version in dependency.specifier
+
+
+def test_what_is_installed_is_what_is_pinned() -> None:
+    """Otherwise the tests say something about other versions than they claim."""
+    different = {}
+    for name, pin in PINS.items():
+        if pin.marker is not None and not pin.marker.evaluate():
+            continue
+        try:
+            # A local build, such as 2.13.0+cpu, is the same version.
+            installed = version(name).partition("+")[0]
+        except PackageNotFoundError:
+            continue
+        if installed not in pin.specifier:
+            different[name] = installed
+
+    assert different == {}
+
+
+def test_the_version_is_said_once_and_the_same() -> None:
+    assert METADATA["version"] == project.__version__
+    assert re.search(rf"^## (Unreleased|{re.escape(project.__version__)})", _changelog(), re.M)
+
+
+def test_the_plugin_namespace_has_no_init() -> None:
+    """With one, the plugins of other distributions disappear."""
+    assert not (ROOT / "hydra_plugins" / "__init__.py").exists()
+
+
+def _changelog() -> str:
+    return (ROOT / "CHANGELOG.md").read_text()

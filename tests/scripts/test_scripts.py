@@ -1,0 +1,189 @@
+"""`scripts/train` and `scripts/test`: setting up, and passing on what they are given."""
+
+import fcntl
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with nothing in it but what the scripts read."""
+    copy = tmp_path / "a checkout"
+    shutil.copytree(ROOT / "scripts", copy / "scripts")
+    shutil.copytree(ROOT / ".ci", copy / ".ci")
+    for name in ("pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, copy)
+    return copy
+
+
+@pytest.fixture
+def setup(checkout: Path) -> ModuleType:
+    """`scripts/_setup.py` of that checkout."""
+    spec = importlib.util.spec_from_file_location("_setup", checkout / "scripts" / "_setup.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def install_stand_in(checkout: Path, setup: ModuleType, *extras: str) -> None:
+    """Stamp an environment whose programs print what they are called with."""
+    program = f"#!{sys.executable}\nimport os, sys\nprint(os.getcwd(), *sys.argv[1:], sep='|')\n"
+    bin_ = checkout / ".venv" / "bin"
+    bin_.mkdir(parents=True, exist_ok=True)
+    (bin_ / "gramscope-train").write_text(program)
+    if not (bin_ / "python").exists():
+        (bin_ / "python").symlink_to(sys.executable)
+    for extra in extras:
+        (checkout / ".venv" / f".installed-{extra}").write_text(setup._wanted())
+
+
+def call(
+    script: Path, *arguments: str, cwd: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a script."""
+    return subprocess.run(
+        [script, *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHON": sys.executable, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_a_second_start_installs_nothing_and_passes_arguments_from_any_directory(
+    checkout: Path, setup: ModuleType, tmp_path: Path
+) -> None:
+    install_stand_in(checkout, setup, "train")
+
+    done = call(checkout / "scripts" / "train", "a=1", "b=c d", "+e=[f,g]", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{tmp_path}|a=1|b=c d|+e=[f,g]\n"
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
+def test_a_changed_file_calls_for_installing(name: str, checkout: Path, setup: ModuleType) -> None:
+    install_stand_in(checkout, setup, "train")
+    assert setup._is_installed(["train"])
+    assert not setup._is_installed(["train", "test"])
+
+    with (checkout / name).open("a") as file:
+        file.write("# changed\n")
+
+    assert not setup._is_installed(["train"])
+
+
+def test_every_check_runs_and_any_failure_counts(checkout: Path, setup: ModuleType) -> None:
+    install_stand_in(checkout, setup, "train", "test")
+    python = checkout / ".venv" / "bin" / "python"
+    python.unlink()
+    python.write_text('#!/usr/bin/env bash\necho "$@"\n[[ $2 != mypy ]]\n')
+    python.chmod(0o755)
+
+    done = call(checkout / "scripts" / "test", "-m", "not slow", cwd=Path("/"))
+
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        "-m ruff check .",
+        "-m ruff format --check .",
+        "-m mypy",
+        "-m pytest -m not slow",
+    ]
+    assert done.stderr.splitlines()[-1] == "gramscope: failed: mypy"
+
+
+def test_ci_runs_the_same(checkout: Path, setup: ModuleType) -> None:
+    install_stand_in(checkout, setup, "train", "test")
+    (checkout / "scripts" / "test").write_text("#!/usr/bin/env bash\necho tested\n")
+
+    assert call(checkout / ".ci" / "run", cwd=Path("/")).stdout == "tested\n"
+
+
+@pytest.mark.parametrize("script", ["train", "test"])
+def test_no_python_that_is_new_enough(script: str, checkout: Path, tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("bash", "dirname"):
+        (programs / name).symlink_to(shutil.which(name) or "")
+    (programs / "python3").write_text("#!/bin/sh\nexit 1\n")
+    (programs / "python3").chmod(0o755)
+
+    done = call(checkout / "scripts" / script, cwd=tmp_path, PATH=str(programs), PYTHON="python3")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("gramscope: Python 3.10 or newer is needed")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_full_disk_is_said_before_anything_is_made(
+    checkout: Path, setup: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setup.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 0))
+
+    with pytest.raises(setup.SetupError, match=r"the disk is full: .* 0\.0 GB are free"):
+        setup.main(["train"])
+
+    assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "meaning"),
+    [
+        ("OSError: [Errno 28] No space left on device", "the disk is full"),
+        ("x\nNewConnectionError: Failed to establish a new connection\ny", "there is no network"),
+        ("ERROR: something else\n\n", "ERROR: something else"),
+        ("", "no reason was given"),
+    ],
+)
+def test_what_pip_says_is_put_plainly(said: str, meaning: str, setup: ModuleType) -> None:
+    assert setup._cause(said) == meaning
+
+
+@pytest.mark.slow
+def test_no_network(checkout: Path) -> None:
+    nowhere = {
+        "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+        "PIP_EXTRA_INDEX_URL": "",
+        "PIP_FIND_LINKS": "",
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_RETRIES": "1",
+        "PIP_TIMEOUT": "1",
+    }
+
+    done = call(checkout / "scripts" / "train", cwd=checkout, **nowhere)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "gramscope: installing failed: there is no network. Start again to go on from here."
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_a_start_waits_for_another_that_installs(checkout: Path, setup: ModuleType) -> None:
+    with (checkout / ".venv.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = subprocess.Popen(
+            [sys.executable, checkout / "scripts" / "_setup.py", "train"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert waiting.stderr is not None
+        assert "waiting for another start" in waiting.stderr.readline()
+        install_stand_in(checkout, setup, "train")
+
+    said = waiting.communicate(timeout=60)[1]
+
+    assert (waiting.returncode, said) == (0, "")
