@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -103,25 +104,39 @@ def events(save_dir: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (save_dir / "events.jsonl").read_text().splitlines()]
 
 
-def wandb_history(directory: Path) -> list[dict[str, Any]]:
-    """Every row of the one offline W&B run below ``directory``, read back from its record."""
+def wandb_history(directory: Path, *, patience_s: float = 30.0) -> list[dict[str, Any]]:
+    """Every row of the one offline W&B run below ``directory``, read back from its record.
+
+    W&B's service may complete the file a moment after `wandb.finish` returned.
+    """
     from wandb.proto import wandb_internal_pb2
 
     (record_file,) = directory.glob("**/offline-run-*/*.wandb")
-    rows = []
-    for data in _log_records(record_file.read_bytes()):
-        record = wandb_internal_pb2.Record()
-        record.ParseFromString(data)
-        if record.WhichOneof("record_type") == "history":
-            row: dict[str, Any] = {}
-            for item in record.history.item:
-                *outer, last = [item.key] if item.key else list(item.nested_key)
-                place = row
-                for name in outer:
-                    place = place.setdefault(name, {})
-                place[last] = json.loads(item.value_json)
-            rows.append(row)
+    deadline = time.monotonic() + patience_s
+    ended = False
+    while not ended:
+        assert time.monotonic() < deadline, "the record of the run has no end"
+        rows = []
+        for data in _log_records(record_file.read_bytes()):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(data)
+            kind = record.WhichOneof("record_type")
+            ended = ended or kind == "exit"
+            if kind == "history":
+                rows.append(_wandb_row(record.history))
+        time.sleep(0 if ended else 0.1)
     return rows
+
+
+def _wandb_row(history: Any) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for item in history.item:
+        *outer, last = [item.key] if item.key else list(item.nested_key)
+        place = row
+        for name in outer:
+            place = place.setdefault(name, {})
+        place[last] = json.loads(item.value_json)
+    return row
 
 
 def wandb_images(directory: Path, key: str) -> dict[int, Path]:
@@ -148,6 +163,8 @@ def _log_records(data: bytes) -> Iterator[bytes]:
         at += 7
         record += data[at : at + length]
         at += length
+        if at > len(data):  # still being written
+            return
         if kind in (1, 4):  # a whole record, or the last part of one
             yield record
             record = b""

@@ -101,6 +101,18 @@ class GramMatrixCallback(Callback):
         return [str(self._pictures)] if self._pictures and self._pictures.is_dir() else []
 
     @property
+    def overhead_ms(self) -> dict[str, float]:
+        """What an event costs this rank's training thread: ``median`` and ``max``, milliseconds.
+
+        Taking and handing over the rows counts, loggers do not. Empty before the first event.
+        Log it like any number, for example from a module: ``self.log("overhead_ms", …)``.
+        """
+        costs = sorted([*self._costs, *(self._session.costs if self._session else ())])
+        if not costs:
+            return {}
+        return {"median": costs[len(costs) // 2] * 1e3, "max": costs[-1] * 1e3}
+
+    @property
     def summary(self) -> str:
         """One line on what became of the due steps and what they cost the training thread."""
         logged = self._outcomes.get("logged", 0)
@@ -108,10 +120,9 @@ class GramMatrixCallback(Callback):
         reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(skipped.items()))
         line = f"{self.feature_key}: {logged} logged, {sum(skipped.values())} skipped"
         line += f" ({reasons})" if reasons else ""
-        if self._costs:
-            costs = sorted(self._costs)
-            median, longest = costs[len(costs) // 2] * 1e3, costs[-1] * 1e3
-            line += f"; training thread {median:.2f} ms an event (median), {longest:.2f} ms (max)"
+        if cost := self.overhead_ms:
+            line += f"; training thread {cost['median']:.2f} ms an event (median)"
+            line += f", {cost['max']:.2f} ms (max)"
         return line
 
     @property
@@ -240,7 +251,7 @@ class GramMatrixCallback(Callback):
         self._account(session.finish())
         self._costs += session.costs
         if session.is_root:
-            log.info("%s", self.summary)
+            log.debug("%s", self.summary)
 
     def _account(self, events: Iterable[Event]) -> None:
         for event in events:

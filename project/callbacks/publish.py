@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import matplotlib.image
+import numpy
+import PIL.Image
 
 from project.monitor import Event
 
@@ -30,12 +32,12 @@ def takes_images(logger: Any) -> bool:
 def publish(event: Event, loggers: Sequence[Any], prefix: str) -> list[str]:
     """Hand one event to every logger; never raises.
 
+    An event whose picture nobody took and that is not on disk either ends as skipped.
+
     Args:
         event: With status ``logged``.
         loggers: The trainer's.
         prefix: Of the scalars' keys.
-
-    An event whose picture nobody took and that is not on disk either ends as skipped.
 
     Returns:
         What went wrong, a sentence for each failing logger.
@@ -86,20 +88,37 @@ def _image_sender(logger: Any) -> Callable[[Any, Event], None] | None:
 
 
 def _to_wandb(logger: Any, event: Event) -> None:
-    image = str(event.picture) if event.picture else _pixels(event)
+    # A file is copied; pixels would be encoded again, on the training thread.
+    image = str(event.picture) if event.picture else _image(event)
     logger.log_image(key=event.log_key, images=[image], step=event.step)
 
 
 def _to_tensorboard(logger: Any, event: Event) -> None:
-    logger.experiment.add_image(event.log_key, _pixels(event), event.step, dataformats="HWC")
+    writer = getattr(logger.experiment, "file_writer", None)
+    if type(writer).__module__ == "torch.utils.tensorboard.writer":
+        # The PNG goes in as it is: `add_image` would encode it again, on the training thread.
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        image = Summary.Image(encoded_image_string=event.png, **_size(event))
+        summary = Summary(value=[Summary.Value(tag=event.log_key, image=image)])
+        writer.add_summary(summary, event.step)  # type: ignore[union-attr]
+    else:  # tensorboardX
+        pixels = numpy.asarray(_image(event))
+        logger.experiment.add_image(event.log_key, pixels, event.step, dataformats="HWC")
 
 
 def _to_mlflow(logger: Any, event: Event) -> None:
-    logger.experiment.log_image(logger.run_id, _pixels(event), key=event.log_key, step=event.step)
+    image = _image(event)
+    logger.experiment.log_image(logger.run_id, image, key=event.log_key, step=event.step)
 
 
-def _pixels(event: Event) -> Any:
-    """``[H, W, 3]`` uint8."""
+def _image(event: Event) -> PIL.Image.Image:
     assert event.png is not None
-    pixels = matplotlib.image.imread(io.BytesIO(event.png), format="png")[..., :3]
-    return (pixels * 255).round().astype("uint8")
+    return PIL.Image.open(io.BytesIO(event.png)).convert("RGB")
+
+
+def _size(event: Event) -> dict[str, int]:
+    """As a PNG file's first bytes say."""
+    assert event.png is not None
+    width, height = struct.unpack(">II", event.png[16:24])
+    return {"width": width, "height": height, "colorspace": 4}  # red, green, blue, alpha

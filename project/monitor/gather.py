@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import textwrap
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
@@ -238,5 +239,5 @@ class Plane:
             "Training is not affected.",
             self.rank,
             problem.name,
-            why,
+            textwrap.shorten(str(why), 200),
         )

@@ -73,3 +73,12 @@ def test_more_ranks_than_samples_give_one_row_each_from_some(tmp_path: Path) -> 
         ("three", 3),
     ]
     assert all(e["reason"] is None for e in found)
+
+
+def test_a_sharded_model_in_a_plain_loop_is_watched(tmp_path: Path) -> None:
+    codes = run(Path(__file__).with_name("sharded.py"), {}, 2, tmp_path)
+
+    assert codes == [0, 0], (tmp_path / "rank0.out").read_text()
+    assert json.loads((tmp_path / "rank0.json").read_text()) == ["logged"] * 4
+    assert json.loads((tmp_path / "rank1.json").read_text()) == []
+    assert [(e["n"], e["world_size"]) for e in events(tmp_path / "gram")] == [(8, 2)] * 4
