@@ -1,0 +1,86 @@
+"""The weighted sum that DINOv2 minimises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from project.dinov2.losses import dino_loss, ibot_loss, koleo_loss
+from project.dinov2.targets import Centering, SinkhornKnopp
+
+__all__ = ["Objective"]
+
+_CENTERINGS = ("sinkhorn", "centering")
+
+
+class Objective(nn.Module):
+    """DINO on class tokens, iBOT on masked patches and KoLeo on the student's class tokens.
+
+    Args:
+        num_prototypes: Outputs of the DINO and the iBOT head, in this order.
+        centering: How teacher logits become targets, `sinkhorn` or `centering`.
+        student_temperature: Temperature of the student's softmax.
+        dino_weight: Weight of the DINO loss.
+        ibot_weight: Weight of the iBOT loss.
+        koleo_weight: Weight of KoLeo.
+
+    Raises:
+        ValueError: If `centering` is unknown.
+    """
+
+    def __init__(
+        self,
+        num_prototypes: tuple[int, int],
+        centering: str = "sinkhorn",
+        student_temperature: float = 0.1,
+        dino_weight: float = 1.0,
+        ibot_weight: float = 1.0,
+        koleo_weight: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if centering not in _CENTERINGS:
+            raise ValueError(
+                f"Expected `centering` to be one of {_CENTERINGS}, but got {centering!r}"
+            )
+        dino, ibot = num_prototypes
+        self.dino_targets = SinkhornKnopp() if centering == "sinkhorn" else Centering(dino)
+        self.ibot_targets = SinkhornKnopp() if centering == "sinkhorn" else Centering(ibot)
+        self.student_temperature = student_temperature
+        self.dino_weight = dino_weight
+        self.ibot_weight = ibot_weight
+        self.koleo_weight = koleo_weight
+
+    def forward(
+        self, outputs: Mapping[str, Tensor], views: int, teacher_temperature: float
+    ) -> dict[str, Tensor]:
+        """Compute the losses.
+
+        Args:
+            outputs: What `SelfDistillation.forward` returns.
+            views: Global views of a crop.
+            teacher_temperature: Temperature of the teacher's targets.
+
+        Returns:
+            Scalars `dino`, `ibot`, `koleo` and their weighted sum `loss`.
+        """
+        teacher, student = outputs["teacher_cls_token"], outputs["student_cls_token"]
+        crops = len(teacher) // views
+        probs = self.dino_targets(teacher, teacher_temperature)
+        dino = dino_loss(
+            student.unflatten(0, (-1, crops)),
+            probs.unflatten(0, (views, crops)),
+            self.student_temperature,
+        )
+        mask = outputs["mask"]
+        ibot = ibot_loss(
+            outputs["student_patch_tokens"],
+            self.ibot_targets(outputs["teacher_patch_tokens"], teacher_temperature),
+            (mask / mask.sum(dim=1, keepdim=True).clamp(min=1))[mask],
+            len(mask),
+            self.student_temperature,
+        )
+        per_view = outputs["student_glob_cls_token_backbone"].chunk(views)
+        koleo = sum((koleo_loss(tokens) for tokens in per_view), start=dino.new_zeros(()))
+        loss = self.dino_weight * dino + self.ibot_weight * ibot + self.koleo_weight * koleo
+        return {"loss": loss, "dino": dino, "ibot": ibot, "koleo": koleo}
