@@ -75,7 +75,7 @@ class HeatmapRenderer:
         )
         bar = self._figure.add_axes((0.85, 0.095, 0.035, 0.82))
         self._figure.colorbar(self._image, cax=bar, label="cosine similarity")
-        self._title = self._axes.set_title("", fontsize=10, animated=True)
+        self._title = self._axes.set_title("", fontsize=10, animated=True, parse_math=False)
         self._lines = [
             draw(at - 0.5, color="white", linewidth=0.6, alpha=0.7, animated=True)
             for at in boundaries

@@ -157,7 +157,11 @@ class GramMatrixCallback(Callback):
         """
         if self._session is None:
             siblings = [c for c in trainer.callbacks if isinstance(c, GramMatrixCallback)]
-            sessions = start_sessions(trainer, pl_module, [c._settings() for c in siblings])
+            try:
+                sessions = start_sessions(trainer, pl_module, [c._settings() for c in siblings])
+            except Exception as error:  # whatever it is, training is worth more
+                log.warning("%s stays off: it could not start: %r", type(self).__name__, error)
+                return
             for callback, session in zip(siblings, sessions, strict=True):
                 callback._session = session
 

@@ -6,18 +6,22 @@ so a view is three small matrix products instead of four passes over its voxels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-__all__ = ["Intensity", "MultiCrop", "ViewKind", "resampling_matrix"]
+__all__ = ["INTENSITY_NUMBERS", "Intensity", "MultiCrop", "ViewKind", "resampling_matrix"]
 
 _AXES = 3
+
+INTENSITY_NUMBERS = 3 + 2 * _AXES
+"""Uniform numbers that `Intensity.change` takes: contrast, gain, offset; bias field."""
+
 # Uniform numbers per view: size, place and flip on each axis, blur or not and how much,
-# contrast, gain and offset, noise.
-_NUMBERS = 1 + 2 * _AXES + 2 + 3 + 1
+# changes of intensity, noise.
+_NUMBERS = 1 + 2 * _AXES + 2 + INTENSITY_NUMBERS + 1
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,9 @@ class ViewKind:
 class Intensity:
     """Ranges of the intensity changes, drawn anew for each view.
 
-    An MR image has no absolute unit: gain, offset and contrast depend on scanner and sequence.
-    So each view is standardised after its contrast has changed, and gain and offset come last,
+    An MR image has no absolute unit: gain, offset and contrast depend on scanner and sequence,
+    and the coil's sensitivity shades the image smoothly.
+    So each view is shaded, its contrast changed and then standardised, and gain and offset come last,
     in units of its standard deviation.
 
     Attributes:
@@ -61,6 +66,9 @@ class Intensity:
         log_gain: Largest absolute natural logarithm of the gain.
         shift: Largest absolute offset.
         noise: Largest standard deviation of the Gaussian noise.
+        log_bias: Strength of the bias field, a smooth factor over the view: along each axis
+            its natural logarithm changes by at most twice this from edge to edge, and bends by
+            at most this.
     """
 
     blur_probability: float = 0.5
@@ -69,27 +77,44 @@ class Intensity:
     log_gain: float = 0.2
     shift: float = 0.2
     noise: float = 0.1
+    log_bias: float = 0.0
 
     def change(self, views: Tensor, numbers: Tensor) -> Tensor:
-        """Change contrast, standardise, change gain and offset.
+        """Apply a bias field, change contrast, standardise, change gain and offset.
 
         Args:
             views: `[…, 1, S, S, S]` intensities in 0…1; overwritten.
-            numbers: `[…, 3]` in 0…1, where in its range each change lies; 0.5 is no change.
+            numbers: `[…, INTENSITY_NUMBERS]` in 0…1, where in its range each change lies;
+                0.5 is no change.
 
         Returns:
             `[…, 1, S, S, S]`, the same memory as `views`.
         """
-        gamma, gain, shift = (2 * numbers[..., None, None, None, None] - 1).unbind(-5)
-        views = views.clamp_(min=1e-4).pow_(torch.exp(gamma * self.log_gamma))
+        numbers = 2 * numbers - 1
+        gamma, gain, shift = numbers[..., :3, None, None, None, None].unbind(-5)
+        views = views.clamp_(min=1e-4)
+        if self.log_bias:
+            for profile in self._bias(numbers[..., 3:], views.shape[-1]):
+                views = views.mul_(profile)
+        views = views.pow_(torch.exp(gamma * self.log_gamma))
         std, mean = torch.std_mean(views, dim=(-3, -2, -1), correction=0, keepdim=True)
         # Less than this is noise in an empty view, and is left small.
         scale = torch.exp(gain * self.log_gain) / std.clamp(min=0.05)
         return views.sub_(mean).mul_(scale).add_(shift * self.shift)
 
+    def _bias(self, numbers: Tensor, size: int) -> Iterator[Tensor]:
+        """Yield the factors of the bias field, one per axis, that broadcast over views."""
+        place = torch.linspace(-1.0, 1.0, size)
+        slope, bend = numbers.unflatten(-1, (2, _AXES, 1)).unbind(-3)  # […, 3, 1] each
+        profiles = torch.exp(self.log_bias * (slope * place + bend * place.square()))  # […, 3, S]
+        for axis, profile in enumerate(profiles.unbind(-2)):
+            shape = [1] * _AXES
+            shape[axis] = size
+            yield profile.unflatten(-1, shape).unsqueeze(-4)
+
     def rescan(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Give each of `[N, 1, S, S, S]` images a random contrast, gain and offset."""
-        numbers = torch.rand(len(images), 3, generator=generator)
+        """Give each of `[N, 1, S, S, S]` images a random bias field, contrast, gain and offset."""
+        numbers = torch.rand(len(images), INTENSITY_NUMBERS, generator=generator)
         return self.change(images.clone(), numbers)
 
 
@@ -154,7 +179,7 @@ class MultiCrop:
             numbers[row].uniform_(generator=generator)
             noise[row].normal_(generator=generator)
         size, place, flip, blur, blur_sigma, changes, noise_level = numbers.split(
-            (1, _AXES, _AXES, 1, 1, 3, 1), dim=-1
+            (1, _AXES, _AXES, 1, 1, INTENSITY_NUMBERS, 1), dim=-1
         )
 
         low, high = kind.scale

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -80,6 +81,7 @@ class Engine:
             name="gramscope-monitor",
         )
         self._closed = False
+        atexit.register(self.close)  # for loops that end without
         if self.plane.is_member:
             self._worker.start(_warm_up)
         if self._gallery is not None:
@@ -126,6 +128,7 @@ class Engine:
         if self._closed:
             return
         self._closed = True
+        atexit.unregister(self.close)
         if self._worker.close():
             self.plane.close()
         if self._gallery is not None:

@@ -72,7 +72,7 @@ class RenderClient:
             process = self._running()
             try:
                 return self._ask(process, request)
-            except (OSError, EOFError) as error:  # it died; a fresh one may do better
+            except (OSError, EOFError, ValueError) as error:  # it died, or talks nonsense
                 self.close(grace_s=0)
                 if not self._starts_left:
                     raise RenderError(f"the renderer died twice ({error!r})") from error

@@ -125,7 +125,10 @@ class Worker(Generic[Item]):
             return
         self._starts_left -= 1
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # the system gives no more threads
+            self._abandon_all()
 
     def _abandon_all(self) -> None:
         while self._items:

@@ -102,11 +102,18 @@ def test_tensorboard_holds_every_event(tmp_path: Path) -> None:
     assert [e.step for e in stored.Scalars("representation/offdiag_mean")] == [4, 8, 12]
 
 
-@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow's own
-def test_mlflow_holds_every_event(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings(
+    "ignore:The ``noload`` loader strategy is deprecated",  # MLflow's own, of its sqlite store
+    "ignore:The filesystem tracking backend",  # MLflow prefers sqlite
+)
+@pytest.mark.parametrize("store", ["sqlite:///{}/ml.db", "file://{}/runs"], ids=["sqlite", "file"])
+def test_mlflow_holds_every_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     callback = GramMatrixCallback(4)
     logger = MLFlowLogger(
-        tracking_uri=f"sqlite:///{tmp_path}/ml.db", artifact_location=str(tmp_path / "artifacts")
+        tracking_uri=store.format(tmp_path), artifact_location=str(tmp_path / "artifacts")
     )
 
     trainer(tmp_path, [callback], logger=logger).fit(TinySSL())
@@ -115,6 +122,22 @@ def test_mlflow_holds_every_event(tmp_path: Path) -> None:
     assert [m.step for m in history] == [4, 8, 12]
     pictures = [p.name for p in tmp_path.glob("artifacts/**/images/gram_matrix*.png")]
     assert sorted(int(name.split("+step+")[1].split("+")[0]) for name in pictures) == [4, 8, 12]
+
+
+@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch")
+def test_a_resumed_run_logs_the_rest_at_its_own_steps(tmp_path: Path) -> None:
+    for part, (steps, checkpoint) in enumerate([(7, None), (16, str(tmp_path / "last.ckpt"))]):
+        logger = WandbLogger(
+            offline=True, save_dir=str(tmp_path / str(part)), project="test", id="one"
+        )
+        callbacks = [LearningRateMonitor("step"), GramMatrixCallback(4)]
+        fit = trainer(tmp_path, callbacks, logger=logger, max_steps=steps, val_check_interval=3)
+        fit.fit(ValidatedSSL(), ckpt_path=checkpoint, weights_only=False)
+        fit.save_checkpoint(tmp_path / "last.ckpt")
+        wandb.finish()
+
+    found = [sorted(wandb_images(tmp_path / str(part), "gram_matrix")) for part in range(2)]
+    assert found == [[4], [8, 12, 16]]
 
 
 def test_without_a_logger_for_images_they_go_to_disk_with_one_warning(

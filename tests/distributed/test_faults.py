@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 
+from tests.distributed.fault_table import SCRIPT, strikes
 from tests.distributed.faults import FAULTS, ROWS, STEPS, STRUCK, TIMEOUT_S
 from tests.distributed.launch import run
 from tests.support import events
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
-SCRIPT = Path(__file__).with_name("faults.py")
-ON_ROOT_ONLY = {"renderer_killed", "full_disk", "read_only_directory", "failing_logger"}
 SURVIVED = [fault for fault in FAULTS if fault != "rank_killed"]
 
 
@@ -28,12 +27,8 @@ def matrix(
     """What every fault left, by fault and by whether it struck the last rank."""
     world_size = request.param
     directory = tmp_path_factory.mktemp("faults")
-    strikes = [
-        (fault, rank)
-        for fault in SURVIVED
-        for rank in ((0,) if fault in ON_ROOT_ONLY else (0, world_size - 1))
-    ]
-    codes = run(SCRIPT, {"strikes": strikes}, world_size, directory, timeout_s=300)
+    plan = {"strikes": strikes(world_size)}
+    codes = run(SCRIPT, plan, world_size, directory, timeout_s=300)
     output = "\n".join(p.read_text()[-3000:] for p in sorted(directory.glob("rank*.out")))
     assert codes == [0] * world_size, output
     reports = [json.loads((directory / f"rank{r}.json").read_text()) for r in range(world_size)]

@@ -82,3 +82,15 @@ def test_a_sharded_model_in_a_plain_loop_is_watched(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "rank0.json").read_text()) == ["logged"] * 4
     assert json.loads((tmp_path / "rank1.json").read_text()) == []
     assert [(e["n"], e["world_size"]) for e in events(tmp_path / "gram")] == [(8, 2)] * 4
+
+
+def test_a_peer_that_does_not_come_costs_one_timeout(tmp_path: Path) -> None:
+    codes = run(Path(__file__).with_name("stuck.py"), {}, 2, tmp_path)
+
+    assert codes == [0, 0], (tmp_path / "rank0.out").read_text()
+    report = json.loads((tmp_path / "rank0.json").read_text())
+    together = [[step, "logged", None] for step in (1, 2)]
+    alone = [[step, "logged", "rank 1: peer_lost"] for step in (3, 4, 5, 6)]
+    assert report["events"] == together + alone
+    assert report["longest"] < 1.0, "the training thread waits for nobody"
+    assert report["close"] < 2 * 2.0 + 3.0, "one timeout, not one for each event"
