@@ -61,7 +61,7 @@ def summary(trainer: pl.Trainer, outcome: str) -> Iterator[tuple[str, str]]:
     callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
     for callback in callbacks:
         if text := getattr(callback, "summary", None):
-            yield "monitor", str(text)
+            yield getattr(callback, "summary_label", "monitor"), str(text)
     pictures = [d for c in callbacks for d in getattr(c, "pictures", ())]
     for directory in dict.fromkeys(pictures):
         yield "pictures", _short(directory)

@@ -82,6 +82,7 @@ class GramMatrixCallback(Callback):
         self._latest: dict[str, float] = {}
         self._pictures: Path | None = None
         self._outcomes: dict[str, int] = {}
+        self._last_step = 0
         self._costs: list[float] = []
         self._session: Session | None = None
 
@@ -137,8 +138,8 @@ class GramMatrixCallback(Callback):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """The account so far; the cadence follows the trainer's own ``global_step``."""
-        return {"outcomes": dict(self._outcomes)}
+        """The account so far; the cadence itself follows the trainer's ``global_step``."""
+        return {"outcomes": dict(self._outcomes), "last_step": self._last_step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with a checkpointed account.
@@ -147,6 +148,7 @@ class GramMatrixCallback(Callback):
             state_dict: What `state_dict` gave.
         """
         self._outcomes = dict(state_dict.get("outcomes", {}))
+        self._last_step = state_dict.get("last_step", 0)
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Set up; every rank comes here at the same point, where the process group is made.
@@ -260,6 +262,7 @@ class GramMatrixCallback(Callback):
     def _account(self, events: Iterable[Event]) -> None:
         for event in events:
             self._outcomes[event.outcome] = self._outcomes.get(event.outcome, 0) + 1
+            self._last_step = max(self._last_step, event.step)
             if event.metrics:
                 self._latest = event.metrics
 

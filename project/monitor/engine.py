@@ -24,6 +24,7 @@ from project.monitor.event import Event
 from project.monitor.gallery import Exhibit, Gallery
 from project.monitor.gather import Contribution, Gathered, Plane, Problem
 from project.monitor.notices import Notices
+from project.monitor.threads import use_one_core
 from project.monitor.worker import Worker
 
 __all__ = ["Engine", "Job", "Watch"]
@@ -210,7 +211,8 @@ class Engine:
 
 
 def _warm_up() -> None:
-    """Load the linear algebra on the monitor thread, so that the first event is no slower."""
+    """Prepare the monitor thread, so that the first event is no slower than the others."""
+    use_one_core()
     singular_values(gram_matrix(torch.eye(2, dtype=torch.float32, device="cpu")))
 
 

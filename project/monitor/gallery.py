@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -70,7 +71,8 @@ class Gallery:
 
     def warm_up(self) -> None:
         """Start the helper process now, so that the first picture need not wait for it."""
-        self._worker.start(self._renderer.start)
+        with suppress(RenderError):  # the first picture will say so
+            self._renderer.start()
 
     def add(self, exhibit: Exhibit) -> None:
         """Queue an event; it loses its picture if too much waits already. Never waits.

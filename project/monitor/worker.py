@@ -11,6 +11,8 @@ from typing import Generic, TypeVar
 
 __all__ = ["Worker"]
 
+_START_S = 10.0
+
 Item = TypeVar("Item")
 Seen = TypeVar("Seen")
 
@@ -47,19 +49,21 @@ class Worker(Generic[Item]):
         self._starts_left = 2
         self._begun = False  # whether the thread is at work on the first item
         self._first: Callable[[], None] | None = None
+        self._ready = threading.Event()
         self.closed = False
         """Whether `close` was called."""
 
     def start(self, first: Callable[[], None]) -> None:
-        """Start the thread before there is an item.
+        """Start the thread before there is an item, and wait until it is ready.
 
         Args:
-            first: Called on the thread before anything else; what it raises is ignored, because
-                the items that need it will say so.
+            first: Called at the start of the thread, and of the one that replaces it. What it
+                raises is ignored, because the items that need it will say so.
         """
         self._first = first
         with self._changed:
             self._revive()
+        self._ready.wait(_START_S)
 
     def put(self, item: Item) -> None:
         """Queue one item; never waits.
@@ -135,10 +139,10 @@ class Worker(Generic[Item]):
             self._abandon(self._items.popleft())
 
     def _run(self) -> None:
-        first, self._first = self._first, None
-        if first is not None:
+        if self._first is not None:
             with suppress(Exception):
-                first()
+                self._first()
+        self._ready.set()
         while True:
             with self._changed:
                 while not self._items and not self.closed:

@@ -78,7 +78,7 @@ def test_too_many_waiting_rows_are_a_backlog(monkeypatch: pytest.MonkeyPatch) ->
 def test_too_many_waiting_pictures_are_a_backlog(monkeypatch: pytest.MonkeyPatch) -> None:
     go = threading.Event()
     draw = Gallery._draw
-    monkeypatch.setattr(Gallery, "_draw", lambda *args: (go.wait(10), draw(*args)))
+    monkeypatch.setattr(Gallery, "_draw", lambda *args: (go.wait(10), draw(*args))[1])
     monkeypatch.setattr("project.monitor.gallery._MAX_WAITING", 3)
     monitor = Monitor("f", max_pending=100)
 
@@ -173,3 +173,29 @@ def test_ten_thousand_events_leave_nothing_behind(tmp_path: Path) -> None:
     assert monitor.outcomes["logged"] > 200
     assert late[:2] == early[:2]
     assert late[2] - early[2] < 20  # MiB
+
+
+def test_the_monitor_thread_uses_one_core_and_others_keep_theirs() -> None:
+    def on(thread_of: Monitor) -> list[int]:
+        seen: list[int] = []
+        measure = thread_of._engine._measure
+        thread_of._engine._measure = lambda *args: (  # type: ignore[method-assign]
+            seen.append(torch.get_num_threads()),
+            measure(*args),
+        )[1]
+        thread_of.observe(step=1, features=torch.eye(3))
+        list(thread_of.close())
+        return seen
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert on(Monitor("f")) == [1]
+        assert torch.get_num_threads() == 2
+        later: list[int] = []
+        thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+        assert later == [2]
+    finally:
+        torch.set_num_threads(before)
