@@ -53,7 +53,8 @@ def summary(trainer: pl.Trainer, outcome: str) -> Iterator[tuple[str, str]]:
         outcome: How the training ended.
 
     Yields:
-        How it ended, final numbers, what each callback has to say, and where results lie.
+        How it ended, final numbers, what each callback has to say in its `summary`, labelled with
+        its `summary_label`, and where results lie.
     """
     yield outcome, f"after {trainer.global_step} optimizer steps"
     for name, value in _final_numbers(trainer):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 __all__ = ["HeatmapRenderer"]
 
@@ -62,8 +63,9 @@ class HeatmapRenderer:
         self._figure = Figure(figsize=_SIZE_INCHES, dpi=_DPI)
         self._canvas = FigureCanvasAgg(self._figure)
         self._axes = self._figure.add_axes((0.105, 0.095, 0.72, 0.82))
-        self._axes.set_xlabel("sample index")
-        self._axes.set_ylabel("sample index")
+        for axis in (self._axes.xaxis, self._axes.yaxis):
+            axis.set_label_text("sample index")
+            axis.set_major_locator(MaxNLocator(nbins=8, integer=True))
         self._image = self._axes.imshow(
             np.zeros((n, n), np.float32),
             cmap="viridis",

@@ -56,8 +56,8 @@ class Intensity:
 
     An MR image has no absolute unit: gain, offset and contrast depend on scanner and sequence,
     and the coil's sensitivity shades the image smoothly.
-    So each view is shaded, its contrast changed and then standardised, and gain and offset come last,
-    in units of its standard deviation.
+    So each view is shaded, its contrast changed and then standardised, and gain and offset come
+    last, in units of its standard deviation.
 
     Attributes:
         blur_probability: Share of the views that are blurred.
@@ -77,7 +77,7 @@ class Intensity:
     log_gain: float = 0.2
     shift: float = 0.2
     noise: float = 0.1
-    log_bias: float = 0.0
+    log_bias: float = 0.4
 
     def change(self, views: Tensor, numbers: Tensor) -> Tensor:
         """Apply a bias field, change contrast, standardise, change gain and offset.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from project.dinov2.augment import Intensity, MultiCrop
@@ -165,12 +166,20 @@ class LabelledCrops:
 
 
 def labelled_crops(
-    volumes: Sequence[Volume], size: int, per_class: int, intensity: Intensity, seed: int
+    volumes: Sequence[Volume],
+    size: int,
+    per_class: int,
+    intensity: Intensity,
+    seed: int,
+    min_share: float = 0.0,
+    view_size: int | None = None,
 ) -> LabelledCrops:
     """Draw equally many crops of each tissue.
 
-    Every crop is seen through a scanner of its own, a random gain, offset and contrast from the
-    ranges of the augmentation: what brightness alone gives away is not learned tissue.
+    Near a tie the majority says little about a crop, so those without a clear one can be left out.
+
+    Every crop is seen through a scanner of its own, a random bias field, gain, offset and contrast
+    from the ranges of the augmentation: what brightness alone gives away is not learned tissue.
 
     Args:
         volumes: Volumes with tissue maps.
@@ -178,6 +187,8 @@ def labelled_crops(
         per_class: Crops of each tissue.
         intensity: Ranges of the intensity changes.
         seed: Another seed, other crops.
+        min_share: A crop is passed over unless its majority tissue fills more of it than this.
+        view_size: Edge length of the images to which crops are resized; `None` leaves them.
 
     Returns:
         Crops in random order of tissues.
@@ -192,10 +203,11 @@ def labelled_crops(
     for _ in range(_DRAWS_PER_CROP * per_class * len(TISSUES)):
         volume = volumes[int(rng.integers(len(volumes)))]
         origin = sample_origin(volume, size, rng)
-        label = volume.label(origin, size)
-        if label is None:
+        shares = volume.tissue_shares(origin, size)
+        if shares is None:
             raise ValueError("Expected `volumes` to have tissue maps, but one has none")
-        if missing[label]:
+        label = int(shares.argmax())
+        if shares[label] > min_share and missing[label]:
             missing[label] -= 1
             crops.append(volume.crop(origin, size))
             labels.append(label)
@@ -207,5 +219,7 @@ def labelled_crops(
             f"Expected {per_class} crops of each tissue, but these were not found: {short}"
         )
     images = torch.stack(crops).unsqueeze(1)  # [N, 1, S, S, S]
+    if view_size is not None:
+        images = functional.interpolate(images, size=(view_size,) * 3, mode="trilinear")
     generator = torch.Generator().manual_seed(seed)
     return LabelledCrops(images=intensity.rescan(images, generator), labels=torch.tensor(labels))

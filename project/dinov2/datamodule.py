@@ -71,7 +71,7 @@ class MultiCropData(LightningDataModule):
         self,
         batch_size: int = 32,
         batches_per_epoch: int = 100,
-        crop_size: int = 40,
+        crop_size: int = 32,
         patch_size: int = 8,
         global_views: ViewKind = _GLOBAL_VIEWS,
         local_views: ViewKind = _LOCAL_VIEWS,
@@ -146,40 +146,73 @@ class MNI152(MultiCropData):
     Args:
         held_out: Start and stop of a coronal slab that is never trained on, as shares of the
             posterior-anterior extent.
+        probe_slab: Start and stop of the part of it that the probe is about. Defaults are tuned
+            on the rest, so that nothing was chosen by looking at this part.
+        probe_crop: Edge length of the probe's crops in voxels; they are resized to a global view.
         probe_bank: Crops of each tissue that a probe may look up, from the trained regions.
-        probe_queries: Crops of each tissue that it must name, from the held-out slab.
+        probe_queries: Crops of each tissue that it must name, from `probe_slab`.
+        probe_min_share: Share of a probe crop that its majority tissue must exceed.
         **options: See `MultiCropData`.
 
     Raises:
-        ValueError: If a region is too thin for a crop.
+        ValueError: If a region is too thin for a crop, or an argument is out of range.
     """
 
     def __init__(
         self,
-        held_out: tuple[float, float] = (0.4, 0.65),
+        held_out: tuple[float, float] = (0.36, 0.72),
+        probe_slab: tuple[float, float] = (0.54, 0.72),
+        probe_crop: int = 24,
         probe_bank: int = 200,
-        probe_queries: int = 100,
+        probe_queries: int = 300,
+        probe_min_share: float = 0.5,
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        (first, last), (start, stop) = held_out, probe_slab
+        if not first <= start < stop <= last:
+            raise ValueError(
+                f"Expected `probe_slab` to lie within `held_out`, but got {probe_slab}"
+                f" and {held_out}"
+            )
+        for name, value in (
+            ("probe_crop", probe_crop),
+            ("probe_bank", probe_bank),
+            ("probe_queries", probe_queries),
+        ):
+            if value < 1:
+                raise ValueError(f"Expected `{name}` to be at least 1, but got {value}")
+        if not 0.0 <= probe_min_share < 1.0:
+            raise ValueError(f"Expected `probe_min_share` in [0, 1), but got {probe_min_share}")
         self.held_out = held_out
+        self.probe_slab = probe_slab
+        self.probe_crop = probe_crop
         self.probe_bank = probe_bank
         self.probe_queries = probe_queries
+        self.probe_min_share = probe_min_share
         self._trained: list[Volume] = []
         self._slab: Volume | None = None
+        self._probed: list[Volume] = []
 
     def setup(self, stage: str | None = None) -> None:
         """Load the template once."""
         if self._slab is not None:
             return
-        behind, slab, before = hold_out_slab(load_mni152(), *self.held_out)
+        brain = load_mni152()
+        behind, slab, before = hold_out_slab(brain, *self.held_out)
+        _, probed, _ = hold_out_slab(brain, *self.probe_slab)
+        if min(probed.bounds.shape) < self.probe_crop:
+            raise ValueError(
+                f"Expected `probe_slab` to be at least {self.probe_crop} voxels thick,"
+                f" but got {self.probe_slab}"
+            )
         for region in (behind, slab, before):
             if min(region.bounds.shape) < self.crop_size:
                 raise ValueError(
                     f"Expected `held_out` to leave regions of at least {self.crop_size} voxels,"
                     f" but got {self.held_out}"
                 )
-        self._trained, self._slab = [behind, before], slab
+        self._trained, self._slab, self._probed = [behind, before], slab, [probed]
 
     def training_volumes(self) -> Sequence[Volume]:
         """What lies on either side of the slab."""
@@ -191,15 +224,27 @@ class MNI152(MultiCropData):
             raise RuntimeError("Call `setup` before asking for volumes")
         return self._slab
 
+    def probed_volumes(self) -> Sequence[Volume]:
+        """The probe's part of the slab."""
+        return self._probed
+
     def probe_data(self) -> ProbeData:
-        """Tissue crops of the trained regions and of the held-out slab."""
-        size = self.augment.global_views.size
-        intensity = self.augment.intensity
+        """Tissue crops of the trained regions and of the probe's slab."""
+
+        def crops(volumes: Sequence[Volume], per_class: int, seed: int) -> LabelledCrops:
+            return labelled_crops(
+                volumes,
+                self.probe_crop,
+                per_class,
+                self.augment.intensity,
+                seed,
+                self.probe_min_share,
+                self.augment.global_views.size,
+            )
+
         return ProbeData(
-            bank=labelled_crops(self._trained, size, self.probe_bank, intensity, seed=0),
-            queries=labelled_crops(
-                [self.held_out_volume()], size, self.probe_queries, intensity, seed=1
-            ),
+            bank=crops(self._trained, self.probe_bank, seed=0),
+            queries=crops(self._probed, self.probe_queries, seed=1),
         )
 
 

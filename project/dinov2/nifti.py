@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from project.dinov2.volumes import FOREGROUND, Volume
 
-__all__ = ["CachedVolumes", "Preparation", "find_volumes", "prepare_volumes"]
+__all__ = ["CachedVolumes", "Preparation", "cached_files", "find_volumes", "prepare_volumes"]
 
 _log = logging.getLogger(__name__)
 _SUFFIXES = (".nii", ".nii.gz")

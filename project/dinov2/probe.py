@@ -42,7 +42,8 @@ class KNNProbe(Callback):
 
     Evaluates before the first step, every `every_n_steps` optimizer steps and at the end, on the
     teacher's class token before its head. Logs `probe/knn_accuracy`, `probe/knn_balanced_accuracy`
-    and `probe/chance` to every logger. Draws no random number, so it does not change the training.
+    and `probe/chance` to every logger and, on rank 0, to `trainer.callback_metrics`.
+    Draws no random number, so it does not change the training.
     Does nothing for data without labels.
 
     Args:
@@ -57,6 +58,9 @@ class KNNProbe(Callback):
     Attributes:
         history: All results so far.
     """
+
+    summary_label = "probe"
+    """What the job's ending calls `summary`."""
 
     def __init__(
         self,
@@ -80,6 +84,16 @@ class KNNProbe(Callback):
         self.history: list[ProbeResult] = []
         self._data: ProbeData | None = None
         self._last_step = 0
+
+    @property
+    def summary(self) -> str | None:
+        """One line on the first and the last result, `None` without one."""
+        if not self.history:
+            return None
+        first, last = self.history[0], self.history[-1]
+        moments = [first, last] if last.step > first.step else [first]
+        parts = [f"{100 * result.accuracy:.1f} % {_moment(result.step)}" for result in moments]
+        return f"tissue probe: {', '.join(parts)}, chance {100 * last.chance:.1f} %"
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make the crops and evaluate the weights as they are."""
@@ -134,15 +148,18 @@ class KNNProbe(Callback):
             100 * result.accuracy,
             100 * result.chance,
         )
+        metrics = {
+            "probe/knn_accuracy": result.accuracy,
+            "probe/knn_balanced_accuracy": result.balanced_accuracy,
+            "probe/chance": result.chance,
+        }
         for logger in trainer.loggers:
-            logger.log_metrics(
-                {
-                    "probe/knn_accuracy": result.accuracy,
-                    "probe/knn_balanced_accuracy": result.balanced_accuracy,
-                    "probe/chance": result.chance,
-                },
-                step=trainer.global_step,
-            )
+            logger.log_metrics(metrics, step=trainer.global_step)
+        # Not `self.log`: Lightning forbids it at the end of the training, and it would
+        # send the numbers to the loggers once more, at the loggers' own cadence.
+        trainer.callback_metrics.update(
+            {name: torch.tensor(value) for name, value in metrics.items()}
+        )
 
     @torch.no_grad()
     def _features(self, backbone: VisionTransformer3D, images: Tensor) -> Tensor:
@@ -150,6 +167,10 @@ class KNNProbe(Callback):
         weights = backbone.cls_token  # Images take their device and precision.
         parts = images.split(self.batch_size)
         return torch.cat([backbone(part.to(weights)).cls.float().cpu() for part in parts])
+
+
+def _moment(step: int) -> str:
+    return f"after {step} steps" if step else "at random weights"
 
 
 def knn_predict(

@@ -10,7 +10,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-__all__ = ["FOREGROUND", "TISSUES", "Region", "Volume", "majority_tissue", "sample_origin"]
+__all__ = [
+    "FOREGROUND",
+    "TISSUES",
+    "Region",
+    "Volume",
+    "majority_tissue",
+    "sample_origin",
+    "tissue_shares",
+]
 
 TISSUES = ("grey", "white", "other")
 """Tissue classes in label order."""
@@ -69,10 +77,15 @@ class Volume:
 
     def label(self, origin: Sequence[int], size: int) -> int | None:
         """Majority tissue of a cube, `None` for a volume without tissue maps."""
+        shares = self.tissue_shares(origin, size)
+        return None if shares is None else int(shares.argmax())
+
+    def tissue_shares(self, origin: Sequence[int], size: int) -> npt.NDArray[np.floating] | None:
+        """Share of each of `TISSUES` in a cube, `None` for a volume without tissue maps."""
         if self.tissue is None:
             return None
         depth, height, width = _cube(origin, size)
-        return majority_tissue(self.tissue[:, depth, height, width])
+        return tissue_shares(self.tissue[:, depth, height, width])
 
 
 def majority_tissue(tissue: npt.NDArray[np.floating]) -> int:
@@ -81,8 +94,17 @@ def majority_tissue(tissue: npt.NDArray[np.floating]) -> int:
     Args:
         tissue: `[2, …]` probabilities of grey and white matter; the rest is `other`.
     """
+    return int(tissue_shares(tissue).argmax())
+
+
+def tissue_shares(tissue: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Share of each of `TISSUES` in a crop; they sum to 1.
+
+    Args:
+        tissue: `[2, …]` probabilities of grey and white matter; the rest is `other`.
+    """
     grey, white = tissue.reshape(2, -1).mean(axis=1)
-    return int(np.argmax([grey, white, 1.0 - grey - white]))
+    return np.array([grey, white, 1.0 - grey - white])
 
 
 def sample_origin(volume: Volume, size: int, rng: np.random.Generator) -> tuple[int, int, int]:

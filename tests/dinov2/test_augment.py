@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional
 
-from project.dinov2.augment import Intensity, MultiCrop, ViewKind, resampling_matrix
+from project.dinov2.augment import (
+    INTENSITY_NUMBERS,
+    Intensity,
+    MultiCrop,
+    ViewKind,
+    resampling_matrix,
+)
 
-_STILL = Intensity(blur_probability=0.0, log_gamma=0.0, log_gain=0.0, shift=0.0, noise=0.0)
+_STILL = Intensity(
+    blur_probability=0.0, log_gamma=0.0, log_gain=0.0, shift=0.0, noise=0.0, log_bias=0.0
+)
 
 
 def _generators(*seeds: int) -> list[torch.Generator]:
@@ -100,7 +110,7 @@ def test_views_of_a_crop_do_not_depend_on_the_rest_of_the_batch() -> None:
 
 def test_gain_and_offset_of_the_scanner_do_not_matter() -> None:
     images = torch.rand(2, 1, 8, 8, 8)
-    nothing = torch.full((2, 3), 0.5)
+    nothing = torch.full((2, INTENSITY_NUMBERS), 0.5)
 
     torch.testing.assert_close(
         Intensity().change(images.clone(), nothing),
@@ -110,8 +120,22 @@ def test_gain_and_offset_of_the_scanner_do_not_matter() -> None:
     )
 
 
+def test_a_bias_field_shades_smoothly_along_each_axis() -> None:
+    shading = replace(_STILL, log_bias=0.4)
+    numbers = torch.full((1, INTENSITY_NUMBERS), 0.5)
+    numbers[:, 3:] = torch.tensor([1.0, 0.5, 0.5, 0.5, 0.0, 0.5])  # Slope at 0, bend at 1.
+    place = torch.linspace(-1.0, 1.0, 8)
+    field = torch.exp(0.4 * place)[:, None, None] * torch.exp(-0.4 * place.square())[:, None]
+    field = field.expand(8, 8, 8)
+    expected = (field - field.mean()) / field.std(correction=0)
+
+    torch.testing.assert_close(
+        shading.change(torch.full((1, 1, 8, 8, 8), 0.5), numbers)[0, 0], expected
+    )
+
+
 def test_an_empty_view_stays_finite() -> None:
-    view = Intensity().change(torch.zeros(1, 1, 8, 8, 8), torch.rand(1, 3))
+    view = Intensity().change(torch.zeros(1, 1, 8, 8, 8), torch.rand(1, INTENSITY_NUMBERS))
 
     assert torch.isfinite(view).all()
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from project.dinov2.augment import ViewKind
+from project.dinov2.augment import Intensity, ViewKind
 from project.dinov2.crops import StreamSampler, labelled_crops
 from project.dinov2.datamodule import MNI152, MultiCropData
 from project.dinov2.mni152 import hold_out_slab
@@ -64,6 +64,46 @@ def test_probe_is_balanced_reproducible_and_names_each_tissue(mni: MNI152) -> No
     assert probe.bank.labels.bincount().tolist() == [12, 12, 12]
     assert probe.queries.labels.bincount().tolist() == [8, 8, 8]
     assert torch.equal(probe.queries.images, again.queries.images)
+
+
+def test_the_probe_asks_about_its_part_of_the_slab_only(mni: MNI152) -> None:
+    low, high = (round(share * mni.held_out_volume().image.shape[1]) for share in mni.probe_slab)
+
+    (probed,) = mni.probed_volumes()
+    assert (probed.bounds.start[1], probed.bounds.stop[1]) == (low, high)
+    assert mni.held_out_volume().bounds.start[1] < low
+    assert mni.held_out_volume().bounds.stop[1] == high
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"probe_slab": (0.3, 0.5)}, "probe_slab"),
+        ({"probe_slab": (0.54, 0.56)}, "probe_slab"),
+        ({"held_out": (0.1, 0.8)}, "held_out"),
+        ({"probe_min_share": 1.0}, "probe_min_share"),
+        ({"probe_crop": 0}, "probe_crop"),
+        ({"probe_queries": 0}, "probe_queries"),
+    ],
+)
+def test_bad_probes_are_named(options: dict[str, Any], name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        MNI152(**options).setup()
+
+
+def test_crops_without_a_clear_majority_are_passed_over_and_the_rest_resized() -> None:
+    bands = np.zeros((3, 8, 8, 24))  # Grey, white and other side by side.
+    for tissue in range(3):
+        bands[tissue, :, :, 8 * tissue : 8 * tissue + 8] = 1.0
+    volume = Volume(bands[0] + 0.5 * bands[1] + 0.2 * bands[2], bands[:2])
+    still = Intensity(log_gamma=0.0, log_gain=0.0, shift=0.0, log_bias=0.0)
+
+    crops = labelled_crops([volume], 8, 2, still, seed=0, min_share=0.9, view_size=12)
+
+    assert crops.images.shape == (6, 1, 12, 12, 12)
+    assert crops.labels.bincount().tolist() == [2, 2, 2]
+    # No crop reaches over a border.
+    torch.testing.assert_close(crops.images, torch.zeros(6, 1, 12, 12, 12), atol=1e-4, rtol=0)
 
 
 def test_majority_tissue() -> None:

@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from project.dinov2.crops import labelled_crops
 from project.dinov2.datamodule import MultiCropData, ProbeData
 from project.dinov2.module import DINOv2
-from project.dinov2.probe import KNNProbe, knn_predict
+from project.dinov2.probe import KNNProbe, ProbeResult, knn_predict
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
 
@@ -61,8 +61,24 @@ def test_evaluates_before_during_and_after(
     assert [result.step for result in probe.history] == [0, 2, 4, 5]
     assert all(0 <= result.balanced_accuracy <= 1 for result in probe.history)
     assert probe.history[0].chance == pytest.approx(1 / 3)
+    assert trainer.callback_metrics["probe/knn_accuracy"] == pytest.approx(
+        probe.history[-1].accuracy
+    )
     assert {"probe/knn_accuracy", "probe/knn_balanced_accuracy", "probe/chance"} <= set(
         text.splitlines()[0].split(",")
+    )
+
+
+def test_summary_compares_the_first_with_the_last_result() -> None:
+    probe = KNNProbe()
+    assert probe.summary is None
+
+    probe.history.append(ProbeResult(0, 0.4111, 0.4, 1 / 3))
+    assert probe.summary == "tissue probe: 41.1 % at random weights, chance 33.3 %"
+
+    probe.history += [ProbeResult(100, 0.6, 0.6, 1 / 3), ProbeResult(300, 0.667, 0.6, 1 / 3)]
+    assert probe.summary == (
+        "tissue probe: 41.1 % at random weights, 66.7 % after 300 steps, chance 33.3 %"
     )
 
 
