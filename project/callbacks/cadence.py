@@ -20,7 +20,7 @@ class Cadence:
     def __init__(self, every: int) -> None:
         self._every = every
         self._step = 0
-        self._advance = 1  # by how much the last batch that stepped advanced global_step
+        self._advance = 1  # the most by which a batch has advanced global_step
         self._batches = 0  # since the last optimizer step
         self._batches_per_step = 1  # as observed, for manual optimization
 
@@ -65,7 +65,7 @@ class Cadence:
         if step == self._step:
             return False, False
         due = self._crosses(step)
-        self._advance = max(1, step - self._step)
+        self._advance = max(self._advance, step - self._step)
         self._step = step
         self._batches_per_step, self._batches = self._batches, 0
         return True, due

@@ -83,8 +83,9 @@ class GramMatrixCallback(Callback):
         self._pictures: Path | None = None
         self._outcomes: dict[str, int] = {}
         self._last_step = 0
-        self._costs: list[float] = []
+        self._costs: Iterable[float] = ()
         self._session: Session | None = None
+        self._off = False  # for the rest of this fit
 
     @property
     def latest(self) -> dict[str, float]:
@@ -106,9 +107,10 @@ class GramMatrixCallback(Callback):
         """What an event costs this rank's training thread: ``median`` and ``max``, milliseconds.
 
         Taking and handing over the rows counts, loggers do not. Empty before the first event.
-        Log it like any number, for example from a module: ``self.log("overhead_ms", …)``.
+        Log it like any numbers, for example from a module:
+        ``self.log_dict({f"overhead_ms/{name}": ms for name, ms in callback.overhead_ms.items()})``.
         """
-        costs = sorted([*self._costs, *(self._session.costs if self._session else ())])
+        costs = sorted(self._session.costs if self._session else self._costs)
         if not costs:
             return {}
         return {"median": costs[len(costs) // 2] * 1e3, "max": costs[-1] * 1e3}
@@ -135,11 +137,26 @@ class GramMatrixCallback(Callback):
             module=self.module,
             log_every_n_steps=self.log_every_n_steps,
             max_samples=self.max_samples,
+            capture=self.capture.value,
         )
 
+    @property
+    def last_step(self) -> int:
+        """The last due step whose outcome is known, 0 before the first; rank 0 only."""
+        return self._last_step
+
     def state_dict(self) -> dict[str, Any]:
-        """The account so far; the cadence itself follows the trainer's ``global_step``."""
-        return {"outcomes": dict(self._outcomes), "last_step": self._last_step}
+        """The account so far; the cadence itself follows the trainer's ``global_step``.
+
+        Due steps whose outcome is not known yet become ``in_flight_at_checkpoint``: their events
+        belong to the run that saves.
+        """
+        outcomes = dict(self._outcomes)
+        steps = self._session.submitted if self._session and self._session.is_root else []
+        in_flight = sum(step > self._last_step for step in steps)
+        if in_flight:
+            outcomes["in_flight_at_checkpoint"] = in_flight
+        return {"outcomes": outcomes, "last_step": max([self._last_step, *steps])}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with a checkpointed account.
@@ -157,12 +174,14 @@ class GramMatrixCallback(Callback):
             trainer: The trainer.
             pl_module: Its module.
         """
-        if self._session is None:
+        if self._session is None and not self._off:
             siblings = [c for c in trainer.callbacks if isinstance(c, GramMatrixCallback)]
             try:
                 sessions = start_sessions(trainer, pl_module, [c._settings() for c in siblings])
             except Exception as error:  # whatever it is, training is worth more
                 log.warning("%s stays off: it could not start: %r", type(self).__name__, error)
+                for callback in siblings:
+                    callback._off = True
                 return
             for callback, session in zip(siblings, sessions, strict=True):
                 callback._session = session
@@ -207,6 +226,16 @@ class GramMatrixCallback(Callback):
             self._session.batch_end(outputs)
             self._account(self._session.publish())
 
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Stop listening between epochs.
+
+        Args:
+            trainer: The trainer.
+            pl_module: Its module.
+        """
+        if self._session is not None:
+            self._session.epoch_end()
+
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Hand over everything that is still under way.
 
@@ -235,6 +264,11 @@ class GramMatrixCallback(Callback):
             stage: Which entry point ends.
         """
         self._finish()
+        self._off = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy or a pickle is a callback that has not started."""
+        return {**self.__dict__, "_session": None}
 
     def _settings(self) -> Settings:
         return Settings(
@@ -250,14 +284,19 @@ class GramMatrixCallback(Callback):
         )
 
     def _finish(self) -> None:
-        session, self._session = self._session, None
+        session = self._session
         if session is None:
             return
         self._pictures = session.pictures
-        self._account(session.finish())
-        self._costs += session.costs
+        try:
+            self._account(session.finish())
+        except BaseException:  # Ctrl-C while waiting for the last pictures
+            self._account(session.abort())
+            raise
+        finally:
+            self._session, self._costs = None, session.costs
         if session.is_root:
-            log.debug("%s", self.summary)
+            log.info("%s", self.summary)
 
     def _account(self, events: Iterable[Event]) -> None:
         for event in events:

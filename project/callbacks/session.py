@@ -14,7 +14,7 @@ from project.callbacks.cadence import Cadence
 from project.callbacks.publish import publish, takes_images
 from project.config import Capture
 from project.monitor import Engine, Event, Monitor
-from project.monitor.capture import ForwardHook, StepCapture, find_module
+from project.monitor.capture import ForwardHook, StepCapture, find_module, is_sharded
 from project.monitor.features import FeatureError
 from project.monitor.isolation import undisturbed
 
@@ -48,10 +48,11 @@ def start_sessions(trainer: Any, pl_module: Any, settings: Sequence[Settings]) -
         pl_module: Its module.
         settings: Of each callback, alike on all ranks.
     """
-    fallback = None
-    if not any(takes_images(logger) for logger in trainer.loggers):
-        # `log_dir` asks rank 0 for it, so all ranks must read it.
-        fallback = Path(trainer.log_dir or trainer.default_root_dir) / "gram"
+    # `log_dir` asks rank 0 for it, so all ranks must read it, whatever loggers they have.
+    directory = Path(trainer.log_dir or trainer.default_root_dir) / "gram"
+    fallback = None if any(takes_images(logger) for logger in trainer.loggers) else directory
+    # A rank that is late so far has training's patience, not the monitor's.
+    trainer.strategy.barrier("gramscope")
     engine = _SharedEngine(
         Engine(max(s.max_samples for s in settings), max(s.timeout_s for s in settings)),
         users=len(settings),
@@ -119,8 +120,12 @@ class Session:
         self._hook: ForwardHook | None = None
         self._hook_error: FeatureError | None = None
         self._capture: StepCapture | None = None
+        self._hook_calls = 0
+        self._model_has_run = False
         self._cost = 0.0
         self._warned: set[str] = set()
+        self.submitted: list[int] = []
+        """Due steps so far."""
         self.costs: deque[float] = deque(maxlen=_COSTS_KEPT)
         """Seconds of the training thread that each of the latest events took."""
         if fallback is not None and settings.save_dir is None and self.is_root:
@@ -173,16 +178,24 @@ class Session:
             outputs: What the training step returned.
         """
         start = time.perf_counter()
+        self._model_has_run = True
         if self._capture is not None:
             self._end_micro_batch(self._capture, outputs)
         stepped, due = self._cadence.advance(self._trainer)
         if due:
             self._monitor.submit(self._trainer.global_step, self._capture)
+            self.submitted.append(self._trainer.global_step)
             self.costs.append(self._cost + time.perf_counter() - start)
         elif self._capture is not None:
             self._cost += time.perf_counter() - start
         if stepped:
             self._capture = None
+
+    def epoch_end(self) -> None:
+        """Stop listening between epochs; the optimizer step under way was the epoch's last."""
+        if self._hook is not None:
+            self._hook.disarm()
+        self._capture = None
 
     def publish(self) -> Iterator[Event]:
         """Hand finished events to the loggers, and give each to the caller; never raises."""
@@ -193,6 +206,10 @@ class Session:
         if self._hook is not None:
             self._hook.disarm()
         yield from map(self._publish, self._monitor.close(engine=self._engine.leave()))
+
+    def abort(self) -> Iterator[Event]:
+        """Let go of everything at once; what is under way ends as skipped."""
+        yield from map(self._publish, self._monitor.abort())
 
     def _begin_step(self, batch_idx: int) -> StepCapture:
         return self._monitor.capture(
@@ -209,16 +226,23 @@ class Session:
             else:
                 self._hook = ForwardHook(module, self._on_forward)
         if self._hook is not None:
+            self._hook_calls = 0
             self._hook.arm()
 
     def _on_forward(self, output: Any) -> None:
         start = time.perf_counter()
+        self._hook_calls += 1
         if self._capture is not None:
             self._capture.offer(output)
         self._cost += time.perf_counter() - start
 
     def _extra_forward(self, batch: Any) -> None:
         assert self._capture is not None
+        if not self._model_has_run and is_sharded(self._pl_module):
+            raise FeatureError(
+                "capture_failed",
+                "a sharded model takes no extra forward before the training's own first one",
+            )
         module = find_module(self._pl_module, self._settings.module)
         inputs = batch[0] if isinstance(batch, (list, tuple)) else batch
         precision = self._trainer.precision_plugin.forward_context()
@@ -240,11 +264,24 @@ class Session:
                 self._source = Capture.outputs
             elif capture.filled:
                 self._source = Capture.forward_hook
-        if not capture.filled and self._hook_error is not None:
-            capture.error = self._hook_error
+        if not capture.filled and capture.error is None:
+            capture.error = self._hook_error or self._uncalled()
         capture.end_micro_batch()
         if capture.error is not None:
             self._source = self._settings.capture  # perhaps they come from elsewhere now
+
+    def _uncalled(self) -> FeatureError | None:
+        """Why nothing came, if the watched module was never seen to run."""
+        listened = self._source in (Capture.auto, Capture.forward_hook)
+        if not listened or self._hook is None or self._hook_calls:
+            return None
+        return FeatureError(
+            "not_called",
+            f"feature_key={self._settings.feature_key!r} is not in what training_step returns, "
+            "and the watched module was not called during the step, or only from within a "
+            "compiled function; name another `module`, or return the features from "
+            "training_step and use capture='outputs'",
+        )
 
     def _fail(self, error: Exception) -> None:
         if self._capture is not None and self._capture.error is None:

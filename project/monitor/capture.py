@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from project.monitor.features import FeatureError, as_rows, available_keys, lookup
 from project.monitor.rows import RowSampler
 
-__all__ = ["ForwardHook", "StepCapture", "find_module"]
+__all__ = ["ForwardHook", "StepCapture", "find_module", "is_sharded"]
 
 
 class StepCapture:
@@ -110,7 +111,7 @@ class ForwardHook:
             return
         compiled = getattr(self._module, "_compiled_call_impl", None)
         if compiled is None:
-            self._disarm = self._module.register_forward_hook(self._hook).remove
+            self._disarm = self._module.register_forward_hook(_Hook(self._listener)).remove
         else:
             self._disarm = self._wrap_compiled_call(compiled)
 
@@ -119,9 +120,6 @@ class ForwardHook:
         if self._disarm is not None:
             self._disarm()
             self._disarm = None
-
-    def _hook(self, module: nn.Module, args: Any, output: Any) -> None:
-        self._listener(output)
 
     def _wrap_compiled_call(self, compiled: Callable[..., Any]) -> Callable[[], None]:
         # After `module.compile()` a forward hook would be traced into the graph and recompile it,
@@ -136,6 +134,24 @@ class ForwardHook:
 
         self._module._compiled_call_impl = call
         return restore
+
+
+class _Hook:
+    """What sits on the module; a copy or a pickle of the module carries one that does nothing."""
+
+    def __init__(self, listener: Callable[[Any], Any] | None = None) -> None:
+        self._listener = listener
+
+    def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
+        # While a function around the module is being compiled this is no step's output yet.
+        if self._listener is not None and not torch.compiler.is_compiling():
+            self._listener(output)
+
+    def __deepcopy__(self, memo: Any) -> _Hook:
+        return _Hook()
+
+    def __reduce__(self) -> tuple[type[_Hook], tuple[()]]:
+        return _Hook, ()
 
 
 def find_module(root: nn.Module, path: str | None, *, default: str = "model") -> nn.Module:
@@ -169,9 +185,9 @@ def find_module(root: nn.Module, path: str | None, *, default: str = "model") ->
                 "calls no hooks on its parts; watch the compiled module itself, or return the "
                 "features from training_step and use capture='outputs'.",
             )
-        child = dict(module.named_children()).get(name)
+        child = module._modules.get(name)  # `named_children` knows only one of two names
         if child is None:
-            names = ", ".join(dict(module.named_children())) or "none"
+            names = ", ".join(module._modules) or "none"
             raise FeatureError(
                 "no_such_module",
                 f"module={path!r}: {type(module).__name__} has no submodule {name!r}; "
@@ -179,6 +195,16 @@ def find_module(root: nn.Module, path: str | None, *, default: str = "model") ->
             )
         module = child
     return module
+
+
+def is_sharded(model: nn.Module) -> bool:
+    """Whether any part of ``model`` has its weights sharded by FSDP, of either generation.
+
+    Args:
+        model: The whole model.
+    """
+    names = {base.__name__ for module in model.modules() for base in type(module).__mro__}
+    return not names.isdisjoint({"FSDPModule", "FullyShardedDataParallel"})
 
 
 def is_compiled(module: nn.Module) -> bool:

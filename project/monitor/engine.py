@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
+import logging
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -40,6 +40,10 @@ class Watch:
     """Where events are kept; ``None``: nowhere."""
     finished: deque[Event] = field(default_factory=deque)
     """Events at their end, for the training thread to take."""
+    submitted: int = 0
+    """Jobs with rows so far; the training thread counts."""
+    worked: int = 0
+    """Those of them that wait no more; counted under the worker's lock."""
 
 
 @dataclass
@@ -73,7 +77,7 @@ class Engine:
 
     def __init__(self, max_samples: int, timeout_s: float = 60.0) -> None:
         self.plane = Plane(max_samples, timeout_s)
-        self.notices = Notices()
+        self.notices = Notices(logging.WARNING if self.plane.is_root else logging.INFO)
         self._gallery = Gallery(timeout_s, self.notices) if self.plane.is_root else None
         self._worker: Worker[Job] = Worker(
             self._work,
@@ -82,7 +86,6 @@ class Engine:
             name="gramscope-monitor",
         )
         self._closed = False
-        atexit.register(self.close)  # for loops that end without
         if self.plane.is_member:
             self._worker.start(_warm_up)
         if self._gallery is not None:
@@ -96,9 +99,10 @@ class Engine:
                 itself stays in line, because every rank must come to the same exchanges.
             max_pending: How many are too many.
         """
-        waiting = sum(other is job.watch for other in self._worker.each(_watch_with_rows))
-        if waiting >= max_pending and not job.problem:
-            job = Job(job.watch, job.step, problem=Problem.backlog)
+        watch = job.watch
+        if watch.submitted - watch.worked >= max_pending and not job.problem:
+            job = Job(watch, job.step, problem=Problem.backlog)
+        watch.submitted += not job.problem
         self._worker.put(job)
 
     def record(self, event: Event, save_dir: Path | None) -> None:
@@ -129,7 +133,6 @@ class Engine:
         if self._closed:
             return
         self._closed = True
-        atexit.unregister(self.close)
         if self._worker.close():
             self.plane.close()
         if self._gallery is not None:
@@ -138,6 +141,7 @@ class Engine:
     def _abandon(self, job: Job) -> None:
         if self.plane.talking and not self._closed:  # peers wait for a dead thread's answer
             self.plane.give_up("the monitor thread died")
+        job.watch.worked += not job.problem
         if self._gallery is not None:
             event = self._event(job)
             event.skip("shutdown" if self._closed else "monitor_died")
@@ -145,13 +149,13 @@ class Engine:
 
     # From here on: the monitor thread.
 
-    def _work(self, job: Job) -> Callable[[], None] | None:
+    def _work(self, job: Job) -> Callable[[], None]:
         with torch.no_grad():
             mine = self._contribution(job)
             job.exchanged = True
             gathered = self.plane.exchange(job.watch.log_key, job.step, mine)
-            if gathered is None or self._gallery is None:
-                return None
+            if gathered is None:
+                return partial(self._deliver, job, None)
             exhibit = Exhibit(self._event(job), job.watch.finished, job.watch.save_dir)
             try:
                 self._measure(exhibit, gathered)
@@ -159,7 +163,12 @@ class Engine:
                 self.notices.warn("event_failed", f"Step {job.step} gives no picture: {error!r}")
                 exhibit.gram = None
                 exhibit.event.skip("event_failed")
-        return partial(self._gallery.add, exhibit)
+        return partial(self._deliver, job, exhibit)
+
+    def _deliver(self, job: Job, exhibit: Exhibit | None) -> None:
+        job.watch.worked += not job.problem
+        if exhibit is not None and self._gallery is not None:
+            self._gallery.add(exhibit)
 
     def _contribution(self, job: Job) -> Contribution:
         if job.problem:
@@ -214,10 +223,6 @@ def _warm_up() -> None:
     """Prepare the monitor thread, so that the first event is no slower than the others."""
     use_one_core()
     singular_values(gram_matrix(torch.eye(2, dtype=torch.float32, device="cpu")))
-
-
-def _watch_with_rows(job: Job) -> Watch | None:
-    return None if job.problem else job.watch
 
 
 def _by_problem(problems: dict[int, Problem]) -> list[str]:

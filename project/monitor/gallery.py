@@ -112,8 +112,8 @@ class Gallery:
 
     def close(self) -> None:
         """End the thread and the helper; what still waits ends as skipped."""
-        ended = self._worker.close()
-        self._renderer.close(grace_s=2.0 if ended else 0.0)
+        self._worker.close()
+        self._renderer.close()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
 

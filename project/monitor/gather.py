@@ -39,6 +39,7 @@ class Problem(enum.IntEnum):
     other_dimension = 12
     peer_lost = 13
     ranks_out_of_step = 14
+    not_called = 15
 
 
 @dataclass
@@ -234,7 +235,8 @@ class Plane:
 
     def _lose(self, problem: Problem, why: object) -> None:
         self.lost = problem
-        log.warning(
+        log.log(
+            logging.WARNING if self.is_root else logging.INFO,
             "Rank %d's monitor lost its peers (%s: %s); from here on it shows rank 0's rows only. "
             "Training is not affected.",
             self.rank,

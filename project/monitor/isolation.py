@@ -18,7 +18,7 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     """Put ``model`` into evaluation mode, without gradients, for the length of the context.
 
     On the way out the train/eval flag of every submodule, every buffer, and the random number
-    generators of Python, NumPy, torch and every initialised accelerator are exactly as before,
+    generators of Python, NumPy, torch, CUDA and MPS are exactly as before,
     also after an exception.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -70,6 +71,7 @@ class Monitor:
         self._owns_engine = engine is None
         self._engine = engine or Engine(max_samples, timeout_s)
         self._quota = self._engine.plane.quota(max_samples)
+        atexit.register(self._abandon)  # for loops that end without `close`
 
     @property
     def wants_rows(self) -> bool:
@@ -140,15 +142,25 @@ class Monitor:
             yield from self.finished()
         yield from self.finished()
         self._engine.wait_idle(max(0.0, deadline - time.monotonic()))
+        atexit.unregister(self._abandon)
         if not idle or (self._owns_engine if engine is None else engine):
-            self._engine.close()
-            yield from self.finished()
+            yield from self.abort()
+
+    def abort(self) -> Iterator[Event]:
+        """End the engine without waiting; what is under way ends as skipped."""
+        atexit.unregister(self._abandon)
+        self._engine.close()
+        yield from self.finished()
+
+    def _abandon(self) -> None:
+        for _ in self.abort():
+            pass
 
     def _job(self, step: int, capture: StepCapture | None) -> Job:
         if not self._quota:
             return Job(self.watch, step)
         if capture is None:
-            return Job(self.watch, step, problem=Problem.nothing_captured)
+            return self._failed(step, Problem.nothing_captured, "the step was not foreseen")
         try:
             if capture.error is not None:
                 raise capture.error
@@ -157,7 +169,7 @@ class Monitor:
             return self._failed(step, Problem[error.reason], str(error))
         except Exception as error:  # out of pinned memory, a device in error
             return self._failed(step, Problem.copy_failed, f"copying rows failed with {error!r}")
-        return Job(self.watch, step, chunks, capture.sampler.index, ready, self._quota)
+        return Job(self.watch, step, chunks, capture.sampler.index(), ready, self._quota)
 
     def _failed(self, step: int, problem: Problem, message: str) -> Job:
         key = self.watch.log_key
@@ -174,6 +186,6 @@ def _to_host(chunks: list[Tensor]) -> tuple[list[Tensor], Callable[[], None] | N
     host = [torch.empty(c.shape, dtype=c.dtype, device="cpu", pin_memory=True) for c in chunks]
     for target, chunk in zip(host, chunks, strict=True):
         target.copy_(chunk, non_blocking=True)
-    done = torch.cuda.Event()
+    done = torch.cuda.Event(blocking=True)  # or the monitor thread would spin while it waits
     done.record(torch.cuda.current_stream(chunks[0].device))
     return host, done.synchronize

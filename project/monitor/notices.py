@@ -10,9 +10,15 @@ log = logging.getLogger(__name__)
 
 
 class Notices:
-    """Warns of each kind of trouble when it first occurs; later ones are in the account."""
+    """Tells of each kind of trouble when it first occurs; later ones are in the account.
 
-    def __init__(self) -> None:
+    Args:
+        level: Of the log messages. The root names other ranks' troubles in its events, so that
+            they need not all warn.
+    """
+
+    def __init__(self, level: int = logging.WARNING) -> None:
+        self._level = level
         self._told: set[str] = set()
 
     def warn(self, kind: str, message: str) -> None:
@@ -24,7 +30,8 @@ class Notices:
         """
         if kind not in self._told:
             self._told.add(kind)
-            log.warning(
+            log.log(
+                self._level,
                 "%s. Training goes on; further ones like it are only counted.",
                 message.rstrip("."),
             )

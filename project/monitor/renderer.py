@@ -73,16 +73,12 @@ class RenderClient:
             try:
                 return self._ask(process, request)
             except (OSError, EOFError, ValueError) as error:  # it died, or talks nonsense
-                self.close(grace_s=0)
+                self.close()
                 if not self._starts_left:
                     raise RenderError(f"the renderer died twice ({error!r})") from error
 
-    def close(self, grace_s: float = 2.0) -> None:
-        """End the helper.
-
-        Args:
-            grace_s: Seconds it gets to end by itself.
-        """
+    def close(self) -> None:
+        """End the helper, which holds nothing that could be lost."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -92,11 +88,9 @@ class RenderClient:
                     pipe.close()
             except OSError:  # what was still buffered for a dead helper
                 pass
-        try:
-            process.wait(grace_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        # Not by the end of its input alone: data loader workers may hold copies of the pipe.
+        process.kill()
+        process.wait()
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is not None:
@@ -127,7 +121,7 @@ class RenderClient:
             while len(body) < answer["size"]:
                 body += _read_some(process.stdout.fileno(), deadline)
         except TimeoutError as error:
-            self.close(grace_s=0)
+            self.close()
             raise RenderError(f"no picture within {self._timeout_s} s") from error
         if answer["error"]:
             raise RenderError(answer["error"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -49,7 +52,7 @@ class RowSampler:
         self._length = 0  # foreseen rows of the whole step
         self._seen = 0
         self._chunks: list[Tensor] = []
-        self._spans: list[tuple[int, int]] = []  # picks of each chunk, see _position
+        self._spans: list[tuple[int, int]] = []  # picks of each chunk, see _positions
 
     def add(self, features: Tensor) -> None:
         """Copy this micro-batch's share of the rows on its own device, without waiting for it.
@@ -87,16 +90,16 @@ class RowSampler:
         """The rows taken, one ``[k, D]`` tensor for each micro-batch that gave any."""
         return self._chunks
 
-    def index(self) -> list[int]:
-        """Position of each row taken in the step's concatenated micro-batches."""
-        return [self._position(i) for start, stop in self._spans for i in range(start, stop)]
+    def index(self) -> Callable[[], list[int]]:
+        """Gives the position of each row taken in the step's concatenated micro-batches.
+
+        Later, where there is time for it, and without keeping the rows themselves alive.
+        """
+        return partial(_positions, tuple(self._spans), self._length, self._picks)
 
     @property
     def _picks(self) -> int:
         return min(self._limit, self._length)
-
-    def _position(self, pick: int) -> int:
-        return pick * self._length // self._picks
 
     def _pick_from(self, position: int) -> int:
         """The first pick that lies at ``position`` or behind it."""
@@ -110,3 +113,7 @@ class RowSampler:
         # Made on the features' device: an index from the host would make the host wait.
         picks = torch.arange(start, stop, device=features.device)
         return features.index_select(0, picks * self._length // self._picks - self._seen)
+
+
+def _positions(spans: tuple[tuple[int, int], ...], length: int, picks: int) -> list[int]:
+    return [pick * length // picks for span in spans for pick in range(*span)]
