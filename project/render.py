@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import zlib
 
-import matplotlib.image
 import numpy as np
 import numpy.typing as npt
+import PIL.Image
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -50,12 +51,10 @@ class HeatmapRenderer:
         for artist in (self._image, *self._lines, *self._axes.spines.values(), self._title):
             self._figure.draw_artist(artist)
         buffer = io.BytesIO()
-        matplotlib.image.imsave(
-            buffer,
-            np.asarray(self._canvas.buffer_rgba()),
-            format="png",
-            dpi=_DPI,
-            pil_kwargs={"compress_level": 1},  # a few kilobytes more in a third of the time
+        pixels = np.ascontiguousarray(np.asarray(self._canvas.buffer_rgba())[..., :3])
+        # Run lengths are what cells of one colour are made of: as small as the default, and quick.
+        PIL.Image.fromarray(pixels).save(
+            buffer, format="png", dpi=(_DPI, _DPI), compress_level=1, compress_type=zlib.Z_RLE
         )
         return buffer.getvalue()
 

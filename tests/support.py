@@ -147,8 +147,7 @@ def wandb_images(directory: Path, key: str) -> dict[int, Path]:
         if key in row:
             step = row["trainer/global_step"]
             assert step not in found
-            (name,) = row[key]["filenames"]
-            found[step] = files / name
+            found[step] = files / row[key]["path"]
     return found
 
 

@@ -29,6 +29,30 @@ def takes_images(logger: Any) -> bool:
     return _image_sender(logger) is not None
 
 
+def takes_prepared(logger: Any) -> bool:
+    """Whether what `prepare` makes is for this logger.
+
+    Args:
+        logger: A Lightning logger.
+    """
+    return _image_sender(logger) is _to_wandb and not _is_switched_off(logger)
+
+
+def prepare(event: Event) -> Any:
+    """Make W&B's image of a picture, which decodes it: 5 ms that the training thread is spared.
+
+    Args:
+        event: With a picture.
+
+    Returns:
+        A `wandb.Image`; ``None`` without W&B or if it refuses, and the logger will say so.
+    """
+    try:
+        return _wandb_image(event)
+    except Exception:  # tried again, and reported, when it is published
+        return None
+
+
 def publish(event: Event, loggers: Sequence[Any], prefix: str) -> list[str]:
     """Hand one event to every logger; never raises.
 
@@ -52,10 +76,10 @@ def publish(event: Event, loggers: Sequence[Any], prefix: str) -> list[str]:
         try:
             send = _image_sender(logger)
             if send is not None:
-                send(logger, event)
+                send(logger, event, scalars)
                 taken = True
-            # `step` is the logger's axis; W&B's own `step=`, which drops rows, is never given.
-            logger.log_metrics(scalars, step=event.step)
+            else:
+                logger.log_metrics(scalars, step=event.step)
         except Exception as error:
             name = type(logger).__name__
             failures.append(f"{name} failed with {error!r}")
@@ -76,24 +100,39 @@ def _is_switched_off(logger: Any) -> bool:
     )
 
 
-def _image_sender(logger: Any) -> Callable[[Any, Event], None] | None:
+def _image_sender(logger: Any) -> Callable[[Any, Event, dict[str, float]], None] | None:
     names = {base.__name__ for base in type(logger).__mro__}
+    if "WandbLogger" in names:
+        return _to_wandb
     if "TensorBoardLogger" in names:
         return _to_tensorboard
     if "MLFlowLogger" in names:
         return _to_mlflow
-    if callable(getattr(logger, "log_image", None)):  # WandbLogger and those modelled on it
-        return _to_wandb
+    if callable(getattr(logger, "log_image", None)):  # modelled on WandbLogger
+        return _to_log_image
     return None
 
 
-def _to_wandb(logger: Any, event: Event) -> None:
-    # A file is copied; pixels would be encoded again, on the training thread.
+def _to_wandb(logger: Any, event: Event, scalars: dict[str, float]) -> None:
+    # One row for all. `step` is the logger's axis, `trainer/global_step`; W&B's own `step=`, which
+    # drops rows, is never given. `log_image` would decode the picture here once more.
+    image = event.prepared if event.prepared is not None else _wandb_image(event)
+    logger.log_metrics({**scalars, event.log_key: image}, step=event.step)
+
+
+def _wandb_image(event: Event) -> Any:
+    import wandb
+
+    return wandb.Image(str(event.picture) if event.picture else _image(event))
+
+
+def _to_log_image(logger: Any, event: Event, scalars: dict[str, float]) -> None:
     image = str(event.picture) if event.picture else _image(event)
     logger.log_image(key=event.log_key, images=[image], step=event.step)
+    logger.log_metrics(scalars, step=event.step)
 
 
-def _to_tensorboard(logger: Any, event: Event) -> None:
+def _to_tensorboard(logger: Any, event: Event, scalars: dict[str, float]) -> None:
     writer = getattr(logger.experiment, "file_writer", None)
     if type(writer).__module__ == "torch.utils.tensorboard.writer":
         # The PNG goes in as it is: `add_image` would encode it again, on the training thread.
@@ -105,11 +144,13 @@ def _to_tensorboard(logger: Any, event: Event) -> None:
     else:  # tensorboardX
         pixels = numpy.asarray(_image(event))
         logger.experiment.add_image(event.log_key, pixels, event.step, dataformats="HWC")
+    logger.log_metrics(scalars, step=event.step)
 
 
-def _to_mlflow(logger: Any, event: Event) -> None:
+def _to_mlflow(logger: Any, event: Event, scalars: dict[str, float]) -> None:
     image = _image(event)
     logger.experiment.log_image(logger.run_id, image, key=event.log_key, step=event.step)
+    logger.log_metrics(scalars, step=event.step)
 
 
 def _image(event: Event) -> PIL.Image.Image:
@@ -121,4 +162,4 @@ def _size(event: Event) -> dict[str, int]:
     """As a PNG file's first bytes say."""
     assert event.png is not None
     width, height = struct.unpack(">II", event.png[16:24])
-    return {"width": width, "height": height, "colorspace": 4}  # red, green, blue, alpha
+    return {"width": width, "height": height, "colorspace": 3}  # red, green, blue

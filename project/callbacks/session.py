@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from project.callbacks.cadence import Cadence
-from project.callbacks.publish import publish, takes_images
+from project.callbacks.publish import prepare, publish, takes_images, takes_prepared
 from project.config import Capture
 from project.monitor import Engine, Event, Monitor
 from project.monitor.capture import ForwardHook, StepCapture, find_module, is_sharded
@@ -113,6 +113,7 @@ class Session:
             save_dir=settings.save_dir or fallback,
             max_pending=settings.max_pending,
             timeout_s=settings.timeout_s,
+            prepare=prepare if any(map(takes_prepared, trainer.loggers)) else None,
             engine=engine.engine,
         )
         self._cadence = Cadence(settings.every)

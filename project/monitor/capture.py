@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from project.monitor.buffers import BufferPool
 from project.monitor.features import FeatureError, as_rows, available_keys, lookup
 from project.monitor.rows import RowSampler
 
@@ -22,12 +23,19 @@ class StepCapture:
         limit: Rows to take from this rank.
         micro_batches: How many micro-batches the step is expected to have.
         bare_tensor: Whether an output that is itself a tensor counts as the features.
+        pool: Memory for rows that are on the host already; ``None``: fresh.
     """
 
     def __init__(
-        self, key: str, limit: int, micro_batches: int = 1, *, bare_tensor: bool = False
+        self,
+        key: str,
+        limit: int,
+        micro_batches: int = 1,
+        *,
+        bare_tensor: bool = False,
+        pool: BufferPool | None = None,
     ) -> None:
-        self.sampler = RowSampler(limit, micro_batches)
+        self.sampler = RowSampler(limit, micro_batches, pool)
         self.error: FeatureError | None = None
         self._key = key
         self._bare_tensor = bare_tensor

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from project.metrics import (
     offdiag_std,
     singular_values,
 )
+from project.monitor.buffers import BufferPool
 from project.monitor.event import Event
 from project.monitor.gallery import Exhibit, Gallery
 from project.monitor.gather import Contribution, Gathered, Plane, Problem
@@ -38,8 +40,12 @@ class Watch:
     log_key: str
     save_dir: Path | None = None
     """Where events are kept; ``None``: nowhere."""
+    prepare: Callable[[Event], Any] | None = None
+    """Called with each drawn event, off the training thread; its result is `Event.prepared`."""
     finished: deque[Event] = field(default_factory=deque)
     """Events at their end, for the training thread to take."""
+    pool: BufferPool = field(default_factory=lambda: BufferPool(4))
+    """Memory for rows, which the training thread fills and the monitor thread gives back."""
     submitted: int = 0
     """Jobs with rows so far; the training thread counts."""
     worked: int = 0
@@ -156,7 +162,8 @@ class Engine:
             gathered = self.plane.exchange(job.watch.log_key, job.step, mine)
             if gathered is None:
                 return partial(self._deliver, job, None)
-            exhibit = Exhibit(self._event(job), job.watch.finished, job.watch.save_dir)
+            watch = job.watch
+            exhibit = Exhibit(self._event(job), watch.finished, watch.save_dir, watch.prepare)
             try:
                 self._measure(exhibit, gathered)
             except Exception as error:
@@ -179,6 +186,9 @@ class Engine:
             if not any(len(chunk) for chunk in job.chunks):
                 return Contribution(problem=Problem.no_rows if job.quota else Problem.none)
             features = torch.cat([chunk.float() for chunk in job.chunks])
+            if job.ready is None:
+                job.watch.pool.give_back(job.chunks)
+            job.chunks = []
             return Contribution(features, job.index())
         except Exception as error:
             self.notices.warn(

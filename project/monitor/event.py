@@ -30,6 +30,8 @@ class Event:
     """``logged``, or in a word why it was skipped; what events are counted by."""
     png: bytes | None = None
     """The picture."""
+    prepared: Any = None
+    """What `Watch.prepare` made of it."""
     kept: bool = False
     """Whether it is among the files below `save_dir`."""
     picture: Path | None = None

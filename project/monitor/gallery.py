@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -35,6 +36,8 @@ class Exhibit:
     """Where it goes at its end."""
     save_dir: Path | None = None
     """Where it is kept; ``None``: nowhere."""
+    prepare: Callable[[Event], Any] | None = None
+    """See `Watch.prepare`."""
     gram: Tensor | None = None
     """``[N, N]`` float32; ``None`` if there is nothing to draw."""
     rank: Tensor | None = None
@@ -95,7 +98,7 @@ class Gallery:
             event: The event.
             save_dir: Where its line goes; ``None``: nowhere.
         """
-        event.png = None
+        event.png = event.prepared = None
         if save_dir is not None or event.picture is not None:
             self._worker.put(_Record(event, save_dir))
 
@@ -125,7 +128,7 @@ class Gallery:
 
     def _without_picture(self, item: Exhibit) -> Event:
         # A copy: the thread may still be at work on the original.
-        event = replace(item.event, png=None, picture=None)
+        event = replace(item.event, png=None, picture=None, prepared=None)
         if item.gram is not None:
             event.skip("shutdown" if self._worker.closed else "monitor_died")
         return event
@@ -138,6 +141,8 @@ class Gallery:
         try:
             if item.gram is not None:
                 event = self._draw(item, replace(event))
+                if item.prepare is not None:
+                    event.prepared = item.prepare(event)
         except Exception as error:
             reason = "render_failed" if isinstance(error, RenderError) else "event_failed"
             self._notices.warn(reason, f"Step {event.step} gives no picture: {error}")

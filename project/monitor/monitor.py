@@ -48,6 +48,8 @@ class Monitor:
         save_dir: Where events are kept as files (rank 0 only); ``None``: nowhere.
         max_pending: Events that may wait before new ones are skipped.
         timeout_s: Seconds to wait for a peer, for a picture, and for everything in `close`.
+        prepare: Called with each drawn event on a thread of the monitor's, for what is slow in
+            passing it on; its result comes as `Event.prepared`.
         engine: One to share with other monitors; ``None``: its own. Construct it on every rank at
             the same point, because ranks meet there.
     """
@@ -61,9 +63,11 @@ class Monitor:
         save_dir: str | Path | None = None,
         max_pending: int = 8,
         timeout_s: float = 60.0,
+        prepare: Callable[[Event], Any] | None = None,
         engine: Engine | None = None,
     ) -> None:
-        self.watch = Watch(feature_key, log_key, None if save_dir is None else Path(save_dir))
+        directory = None if save_dir is None else Path(save_dir)
+        self.watch = Watch(feature_key, log_key, directory, prepare)
         self.outcomes: Counter[str] = Counter()
         """How many due steps ended how: ``logged``, or the reason for skipping."""
         self._max_pending = max_pending
@@ -91,7 +95,11 @@ class Monitor:
             bare_tensor: Whether an output that is itself a tensor counts as the features.
         """
         return StepCapture(
-            self.watch.feature_key, self._quota, micro_batches, bare_tensor=bare_tensor
+            self.watch.feature_key,
+            self._quota,
+            micro_batches,
+            bare_tensor=bare_tensor,
+            pool=self.watch.pool,
         )
 
     def observe(self, *, step: int, features: Tensor | Mapping[str, Any]) -> None:

@@ -8,6 +8,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from project.monitor.buffers import BufferPool
+
 __all__ = ["RowSampler", "member_ranks", "quota"]
 
 
@@ -44,10 +46,12 @@ class RowSampler:
     Args:
         limit: Rows to take in all.
         micro_batches: How many micro-batches the step is expected to have.
+        pool: Memory for rows that are on the host already; ``None``: fresh.
     """
 
-    def __init__(self, limit: int, micro_batches: int = 1) -> None:
+    def __init__(self, limit: int, micro_batches: int = 1, pool: BufferPool | None = None) -> None:
         self._limit = limit
+        self._pool = pool or BufferPool(0)
         self._micro_batches = micro_batches
         self._length = 0  # foreseen rows of the whole step
         self._seen = 0
@@ -108,11 +112,17 @@ class RowSampler:
         return min(self._picks, -(-position * self._picks // self._length))
 
     def _copy(self, features: Tensor, start: int, stop: int) -> Tensor:
-        if stop - start == len(features):
-            return features.clone(memory_format=torch.contiguous_format)
+        rows = stop - start
+        on_host = features.device.type == "cpu" and type(features) is Tensor
+        target = self._pool.take(rows, features) if on_host else None
+        if rows == len(features):
+            return features.clone() if target is None else target.copy_(features)
         # Made on the features' device: an index from the host would make the host wait.
         picks = torch.arange(start, stop, device=features.device)
-        return features.index_select(0, picks * self._length // self._picks - self._seen)
+        index = picks * self._length // self._picks - self._seen
+        if target is None:
+            return features.index_select(0, index)
+        return torch.index_select(features, 0, index, out=target)
 
 
 def _positions(spans: tuple[tuple[int, int], ...], length: int, picks: int) -> list[int]:

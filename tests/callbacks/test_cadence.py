@@ -87,6 +87,26 @@ def test_a_step_that_is_passed_over_still_fires(tmp_path: Path) -> None:
     assert fired(tmp_path, callback, TwoOptimizers(), max_steps=24) == [6, 10, 16, 20]
 
 
+class UnequalOptimizers(TwoOptimizers):
+    """Steps one optimizer with every batch, the other with every second."""
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> None:
+        for number, optimizer in enumerate(self.optimizers()):  # type: ignore[arg-type]
+            if batch_idx % (number + 1) == number:
+                optimizer.zero_grad()
+                self.manual_backward(self.model(batch)["teacher_cls_token"].square().mean())
+                optimizer.step()
+
+
+def test_optimizers_of_unequal_cadence_skip_nothing(tmp_path: Path) -> None:
+    callback = GramMatrixCallback(3, save_dir=tmp_path / "gram")
+
+    steps = fired(tmp_path, callback, UnequalOptimizers(), max_steps=30)
+
+    assert len(steps) == 10
+    assert [step // 3 for step in steps] == list(range(1, 11))
+
+
 class EveryThirdBatch(TinySSL):
     """Accumulates by hand, which no trainer argument tells."""
 

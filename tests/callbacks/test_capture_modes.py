@@ -110,6 +110,44 @@ def test_a_missing_module_is_warned_of_with_those_that_are_there(
     assert callback.outcomes == {"no_such_module": 1}
 
 
+class WithAlias(TinySSL):
+    """Knows its model by two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        net = self.model
+        del self.model
+        self.backbone = net
+        self.model = net
+
+
+def test_a_module_with_two_names_is_found_by_either(tmp_path: Path) -> None:
+    callbacks = [
+        GramMatrixCallback(2, module=name, save_dir=tmp_path / "gram")
+        for name in (None, "backbone", "model")
+    ]
+
+    trainer(tmp_path, list(callbacks), max_steps=2).fit(WithAlias())
+
+    assert [c.outcomes for c in callbacks] == [{"logged": 1}] * 3
+
+
+def test_a_module_that_is_not_called_is_told_from_one_without_the_key(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Idle(TinySSL):
+        def __init__(self) -> None:
+            super().__init__()
+            self.idle = TinyNet()
+
+    callback = GramMatrixCallback(2, module="idle", save_dir=tmp_path / "gram")
+
+    trainer(tmp_path, [callback], max_steps=4).fit(Idle())
+
+    assert "the watched module was not called during the step" in caplog.text
+    assert callback.outcomes == {"not_called": 2}
+
+
 @pytest.mark.parametrize("in_place", [True, False])
 def test_a_compiled_model_is_watched(tmp_path: Path, in_place: bool) -> None:
     module = TinySSL()

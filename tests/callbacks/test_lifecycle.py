@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 import threading
@@ -10,9 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 from torch import Tensor
 
 from project.callbacks import GramMatrixCallback
+from project.monitor import Engine
+from project.monitor.gallery import Gallery
 from tests.support import TinySSL, ValidatedSSL, events, trainer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,6 +137,109 @@ def test_the_summary_says_what_became_of_the_steps(tmp_path: Path) -> None:
 
     assert good.summary.startswith("teacher_cls_token: 3 logged, 0 skipped; training thread ")
     assert bad.summary.startswith("nope: 0 logged, 3 skipped (missing_key 3); training thread ")
+
+
+class CopiesItself(TinySSL):
+    """Copies and pickles its model in the middle of every step, as an averaging callback would."""
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Any:
+        loss = super().training_step(batch, batch_idx)
+        self.copied = copy.deepcopy(self.model)
+        pickle.loads(pickle.dumps(self.model))
+        self.copied(batch)
+        return loss
+
+
+def test_a_watched_model_can_be_copied_and_pickled(tmp_path: Path) -> None:
+    callback = GramMatrixCallback(1, save_dir=tmp_path / "gram")
+    module = CopiesItself()
+
+    trainer(tmp_path, [callback], max_steps=3).fit(module)
+
+    assert callback.outcomes == {"logged": 3}
+    assert [e["n"] for e in events(tmp_path / "gram")] == [8, 8, 8]
+
+
+class CopiesCallbacks(pl.Callback):
+    def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
+        copy.deepcopy(trainer.callbacks[0])
+        pickle.dumps(trainer.callbacks[0])
+
+
+def test_a_callback_can_be_copied_and_pickled_while_it_watches(tmp_path: Path) -> None:
+    callback = GramMatrixCallback(1, save_dir=tmp_path / "gram")
+
+    trainer(tmp_path, [callback, CopiesCallbacks()], max_steps=2).fit(TinySSL())
+
+    assert callback.outcomes == {"logged": 2}
+
+
+def test_ctrl_c_while_the_end_is_waited_for_loses_nothing_silently(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+    draw = Gallery._draw
+    monkeypatch.setattr(Gallery, "_draw", lambda *args: (go.wait(10), draw(*args))[1])
+    wait_idle = Engine.wait_idle
+
+    def interrupted(engine: Engine, timeout_s: float) -> bool:
+        monkeypatch.setattr(Engine, "wait_idle", wait_idle)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Engine, "wait_idle", interrupted)
+    callback = GramMatrixCallback(4, save_dir=tmp_path / "gram")
+
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        trainer(tmp_path, [callback]).fit(TinySSL())
+    go.set()
+
+    assert callback.outcomes == {"shutdown": 3}
+    assert [(e["step"], e["reason"]) for e in events(tmp_path / "gram")] == [
+        (step, "shutdown") for step in (4, 8, 12)
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch")
+def test_an_event_in_flight_when_a_checkpoint_is_saved_is_in_its_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class SavesAtFour(pl.Callback):
+        def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
+            if trainer.global_step == 4:
+                trainer.save_checkpoint(tmp_path / "four.ckpt")
+
+    go = threading.Event()
+    draw = Gallery._draw
+    monkeypatch.setattr(Gallery, "_draw", lambda *args: (go.wait(10), draw(*args))[1])
+    first = GramMatrixCallback(2, save_dir=tmp_path / "gram")
+    timer = threading.Timer(1.0, go.set)
+    timer.start()
+    trainer(tmp_path, [first, SavesAtFour()], max_steps=8).fit(TinySSL())
+    resumed = GramMatrixCallback(2, save_dir=tmp_path / "resumed")
+    second = trainer(tmp_path, [resumed], max_steps=8)
+    second.fit(TinySSL(), ckpt_path=str(tmp_path / "four.ckpt"), weights_only=False)
+
+    assert first.outcomes == {"logged": 4}
+    assert resumed.outcomes == {"in_flight_at_checkpoint": 2, "logged": 2}
+    assert resumed.last_step == 8
+
+
+def test_a_run_that_cannot_start_watching_trains_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*args: Any) -> None:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(Engine, "__init__", broken)
+    callbacks = [GramMatrixCallback(4), GramMatrixCallback(4, "student_cls_token")]
+
+    fit = trainer(tmp_path, list(callbacks))
+    fit.fit(TinySSL())
+
+    assert fit.global_step == 12
+    assert [r.getMessage() for r in caplog.records if r.name.startswith("project")] == [
+        "GramMatrixCallback stays off: it could not start: RuntimeError('planted')"
+    ]
 
 
 LIGHTNING = """

@@ -1,0 +1,46 @@
+"""Host memory that is used again: fresh pages cost more than the copy that goes into them."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import torch
+from torch import Tensor
+
+__all__ = ["BufferPool"]
+
+
+class BufferPool:
+    """Keeps a few host buffers of the latest shape between events.
+
+    One thread takes and another gives back; a deque's ends are safe for that.
+
+    Args:
+        capacity: How many to keep.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._free: deque[Tensor] = deque(maxlen=capacity)
+
+    def take(self, rows: int, like: Tensor) -> Tensor:
+        """A buffer ``[rows, D]`` of the dtype of ``like`` ``[n, D]``; its content is arbitrary.
+
+        Args:
+            rows: Its length.
+            like: On the host.
+        """
+        try:
+            buffer = self._free.popleft()
+        except IndexError:
+            buffer = like.new_empty(0)
+        if buffer.shape == (rows, like.shape[1]) and buffer.dtype == like.dtype:
+            return buffer
+        return torch.empty(rows, like.shape[1], dtype=like.dtype, device="cpu")
+
+    def give_back(self, buffers: list[Tensor]) -> None:
+        """Offer buffers for use again; nobody may look at them any more.
+
+        Args:
+            buffers: As `take` gave them.
+        """
+        self._free.extend(buffers)
