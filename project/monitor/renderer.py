@@ -73,12 +73,16 @@ class RenderClient:
             try:
                 return self._ask(process, request)
             except (OSError, EOFError, ValueError) as error:  # it died, or talks nonsense
-                self.close()
+                self._end()
                 if not self._starts_left:
                     raise RenderError(f"the renderer died twice ({error!r})") from error
 
     def close(self) -> None:
-        """End the helper, which holds nothing that could be lost."""
+        """End the helper for good; a thread that still asks for a picture gets none."""
+        self._starts_left = 0
+        self._end()
+
+    def _end(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
@@ -96,7 +100,7 @@ class RenderClient:
         if self._process is not None:
             return self._process
         if not self._starts_left:
-            raise RenderError("the renderer died twice")
+            raise RenderError("the renderer died twice, or was closed")
         self._starts_left -= 1
         try:
             self._process = subprocess.Popen(
@@ -121,7 +125,7 @@ class RenderClient:
             while len(body) < answer["size"]:
                 body += _read_some(process.stdout.fileno(), deadline)
         except TimeoutError as error:
-            self.close()
+            self._end()
             raise RenderError(f"no picture within {self._timeout_s} s") from error
         if answer["error"]:
             raise RenderError(answer["error"])

@@ -119,3 +119,5 @@ def test_closing_ends_the_process() -> None:
 
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+    with pytest.raises(RenderError, match="or was closed"):  # and no other is started
+        client.png(torch.eye(2), "t")
