@@ -22,7 +22,7 @@ __all__ = ["Session", "Settings", "start_sessions"]
 
 log = logging.getLogger(__name__)
 
-_COSTS_KEPT = 10_000
+_STEPS_KEPT = 10_000
 
 
 @dataclass(frozen=True)
@@ -125,9 +125,9 @@ class Session:
         self._model_has_run = False
         self._cost = 0.0
         self._warned: set[str] = set()
-        self.submitted: list[int] = []
-        """Due steps so far."""
-        self.costs: deque[float] = deque(maxlen=_COSTS_KEPT)
+        self.submitted: deque[int] = deque(maxlen=_STEPS_KEPT)
+        """The latest due steps."""
+        self.costs: deque[float] = deque(maxlen=_STEPS_KEPT)
         """Seconds of the training thread that each of the latest events took."""
         if fallback is not None and settings.save_dir is None and self.is_root:
             log.warning(
