@@ -22,6 +22,8 @@ DEPENDENCIES = [
     Requirement(line)
     for group in (METADATA["dependencies"], *METADATA["optional-dependencies"].values())
     for line in group
+    # An extra made of other extras.
+    if not line.startswith(f"{METADATA['name']}[")
 ]
 PINS = {
     canonicalize_name(pin.name): pin
