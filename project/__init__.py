@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from project.instantiate import instantiate_callbacks as instantiate_callbacks
+    from project.sweep import objective as objective
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "instantiate_callbacks"]
+__all__ = ["__version__", "instantiate_callbacks", "objective"]
 
 
 def __getattr__(name: str) -> Any:
@@ -22,4 +23,8 @@ def __getattr__(name: str) -> Any:
         from project.instantiate import instantiate_callbacks
 
         return instantiate_callbacks
+    if name == "objective":
+        from project.sweep import objective
+
+        return objective
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,6 @@
 """Structured configs of the callbacks: what Hydra checks an override against.
 
-Fields, defaults and types mirror the constructors (`tests/hydra/test_parity.py` holds them
+Fields, defaults, types and help mirror the constructors (`tests/hydra/test_parity.py` holds them
 together).
 Only the standard library is imported here; see the package docstring.
 The dataclasses live outside `hydra_plugins` because Hydra's scan may execute a plugin module a
@@ -9,10 +9,11 @@ second time, and a class that exists twice fails `isinstance`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from enum import Enum
+from typing import Any
 
-__all__ = ["Capture", "GramMatrixConfig"]
+__all__ = ["Capture", "GramMatrixConfig", "KNNProbeConfig", "MonitorProgressBarConfig", "helps"]
 
 
 class Capture(str, Enum):
@@ -28,27 +29,84 @@ class Capture(str, Enum):
     extra_forward = "extra_forward"
 
 
+def _option(default: Any, text: str) -> Any:
+    """Make a field with its help: what it means, its unit and its range."""
+    return field(default=default, metadata={"help": text})
+
+
 @dataclass
 class GramMatrixConfig:
     """Arguments of `project.callbacks.GramMatrixCallback`."""
 
     _target_: str = "project.callbacks.GramMatrixCallback"
-    # Optimizer steps between two gram matrices; at least 1.
-    log_every_n_steps: int = 100
-    # Key of the model's output mapping, or a dotted path into nested mappings.
-    feature_key: str = "teacher_cls_token"
-    # Rows (samples) of the matrix, over all ranks together; at least 1.
-    max_samples: int = 128
-    # Logger key of the heatmap.
-    log_key: str = "gram_matrix"
-    # Where the features are taken: auto, outputs, forward_hook or extra_forward.
-    capture: Capture = Capture.auto
-    # Dotted path of the submodule whose forward output holds the features;
-    # null: `pl_module.model` if there is one, else the LightningModule.
-    module: str | None = None
-    # Directory that also receives every event as files; null: none.
-    save_dir: str | None = None
-    # Events that may wait for the monitor before new ones are skipped; at least 1.
-    max_pending: int = 8
-    # Seconds the monitor waits for a peer, and for its backlog at shutdown; above 0.
-    timeout_s: float = 60.0
+    log_every_n_steps: int = _option(100, "Optimizer steps between two gram matrices, at least 1.")
+    feature_key: str = _option(
+        "teacher_cls_token",
+        "Key of the model's output mapping, or a dotted path into nested mappings. The features "
+        "are `[N, D]`, or `[N, T, D]` of which token 0 is taken.",
+    )
+    max_samples: int = _option(
+        128,
+        "Rows of the matrix, at least 1, spread evenly over all ranks and, within a rank, evenly "
+        "over its rows.",
+    )
+    log_key: str = _option(
+        "gram_matrix",
+        "Logger key of the heatmap. Callbacks of one trainer that would share one log under "
+        "`<log_key>/<feature_key>`.",
+    )
+    capture: Capture = _option(  # noqa: RUF009 - members of an Enum don't change
+        Capture.auto,
+        "Where the features are taken: `outputs` (what `training_step` returns), `forward_hook` "
+        "(what the watched module returns during the step), `auto` (the first of these that has "
+        "the key) or `extra_forward` (a forward pass of its own in evaluation mode on the batch, "
+        "or on its first element if it is a sequence).",
+    )
+    module: str | None = _option(
+        None,
+        "Dotted path of the module whose forward output is watched; null for `pl_module.model` "
+        "if there is one, else the LightningModule. If it is given, an output that is itself a "
+        "tensor is taken as the features.",
+    )
+    save_dir: str | None = _option(
+        None,
+        "Directory that also receives every event as files; null for none, unless no logger of "
+        "the trainer takes images.",
+    )
+    max_pending: int = _option(8, "Events that may wait before new ones are skipped, at least 1.")
+    timeout_s: float = _option(
+        60.0, "Seconds to wait for a peer, a picture, or the backlog at the end; above 0."
+    )
+
+
+@dataclass
+class MonitorProgressBarConfig:
+    """Lightning's progress bar, with the first gram callback's mean similarity beside the loss."""
+
+    _target_: str = "project.callbacks.MonitorProgressBar"
+    refresh_rate: int = _option(1, "Batches between two updates of the bar; 0 shows none.")
+
+
+@dataclass
+class KNNProbeConfig:
+    """Arguments of `project.dinov2.probe.KNNProbe`."""
+
+    _target_: str = "project.dinov2.probe.KNNProbe"
+    every_n_steps: int = _option(100, "Optimizer steps between evaluations, at least 1.")
+    neighbours: int = _option(10, "Neighbours that vote, at least 1.")
+    temperature: float = _option(
+        0.07, "Neighbours vote with weight `exp(similarity / temperature)`; above 0."
+    )
+    batch_size: int = _option(64, "Crops in a forward pass, at least 1.")
+
+
+def helps(config: type[Any]) -> dict[str, str]:
+    """Return what each argument of a structured config means.
+
+    Args:
+        config: One of the dataclasses above.
+
+    Returns:
+        Help texts by argument, in order.
+    """
+    return {f.name: f.metadata["help"] for f in fields(config) if not f.name.startswith("_")}

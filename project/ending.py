@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +17,9 @@ from pytorch_lightning.loggers import (
     WandbLogger,
 )
 
-__all__ = ["finish", "summary"]
+from project.shell import program, short
+
+__all__ = ["close_wandb", "finish", "summary"]
 
 
 def finish(trainer: pl.Trainer, outcome: str) -> None:
@@ -35,14 +35,24 @@ def finish(trainer: pl.Trainer, outcome: str) -> None:
         return
     # Asked before the runs are closed, printed after: W&B has a last word of its own.
     lines = list(summary(trainer, outcome))
-    for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger):
-            logger.experiment.finish(exit_code=int(outcome == "failed"))
+    close_wandb(trainer, failed=outcome == "failed")
     width = max(len(label) for label, _ in lines)
     sys.stdout.write("\n")
     for label, text in lines:
         sys.stdout.write(f"{label:<{width}}  {text}\n")
     sys.stdout.flush()
+
+
+def close_wandb(trainer: pl.Trainer, *, failed: bool) -> None:
+    """Close the W&B runs that have started.
+
+    Args:
+        trainer: Whose loggers to close.
+        failed: Whether W&B is to show them as failed.
+    """
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger) and logger._experiment is not None:
+            logger.experiment.finish(exit_code=int(failed))
 
 
 def summary(trainer: pl.Trainer, outcome: str) -> Iterator[tuple[str, str]]:
@@ -65,12 +75,12 @@ def summary(trainer: pl.Trainer, outcome: str) -> Iterator[tuple[str, str]]:
             yield getattr(callback, "summary_label", "monitor"), str(text)
     pictures = [d for c in callbacks for d in getattr(c, "pictures", ())]
     for directory in dict.fromkeys(pictures):
-        yield "pictures", _short(directory)
+        yield "pictures", short(directory)
     for logger in trainer.loggers:
         yield from _logged(logger)
     for callback in trainer.checkpoint_callbacks:
         if isinstance(callback, ModelCheckpoint) and (path := _checkpoint(callback)):
-            yield "checkpoint", f"{_short(path)} (resume with ckpt_path=…)"
+            yield "checkpoint", f"{short(path)} (resume with ckpt_path=…)"
 
 
 def _final_numbers(trainer: pl.Trainer) -> Iterator[tuple[str, float]]:
@@ -85,11 +95,11 @@ def _logged(logger: Logger) -> Iterator[tuple[str, str]]:
     if isinstance(logger, WandbLogger):
         yield from _wandb(logger.experiment)
     elif isinstance(logger, TensorBoardLogger):
-        yield "metrics", f"tensorboard --logdir {_short(logger.log_dir)}"
+        yield "metrics", f"tensorboard --logdir {short(logger.log_dir)}"
     elif isinstance(logger, CSVLogger):
-        yield "metrics", _short(Path(logger.log_dir) / "metrics.csv")
+        yield "metrics", short(Path(logger.log_dir) / "metrics.csv")
     elif isinstance(logger, MLFlowLogger):
-        yield "metrics", f"{_program('mlflow')} ui --backend-store-uri {logger._tracking_uri}"
+        yield "metrics", f"{program('mlflow')} ui --backend-store-uri {logger._tracking_uri}"
 
 
 def _wandb(run: Any) -> Iterator[tuple[str, str]]:
@@ -97,22 +107,11 @@ def _wandb(run: Any) -> Iterator[tuple[str, str]]:
         yield "metrics", "not kept: W&B is disabled"
     elif run.offline:
         directory = Path(run.settings.sync_dir)
-        yield "metrics", f"W&B run, offline, in {_short(directory)}"
-        yield "upload", f"{_program('wandb')} sync {_short(directory)}"
+        yield "metrics", f"W&B run, offline, in {short(directory)}"
+        yield "upload", f"{program('wandb')} sync {short(directory)}"
     else:
         yield "metrics", f"W&B run {run.url}"
 
 
 def _checkpoint(callback: ModelCheckpoint) -> str:
     return callback.last_model_path or callback.best_model_path
-
-
-def _program(name: str) -> str:
-    """Return how to call a program: by name if the shell finds it, else beside our Python."""
-    beside = Path(sys.executable).with_name(name)
-    return name if shutil.which(name) or not beside.exists() else _short(beside)
-
-
-def _short(path: str | Path) -> str:
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative

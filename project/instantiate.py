@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from hydra.errors import CompactHydraException, InstantiationException
@@ -31,13 +31,33 @@ def instantiate_callbacks(cfg: Any) -> list[Any]:
         The callbacks, in the order of the config.
 
     Raises:
-        ConfigError: If an entry is a string or lacks `_target_`, or if a callback refuses a value.
+        ConfigError: If an entry is a string or lacks `_target_`, if a callback refuses a value, or
+            if two gram callbacks would log the same feature under the same key.
 
     Example:
         >>> instantiate_callbacks({"off": None})
         []
     """
-    return [build(node, key) for key, node in callback_nodes(cfg)]
+    made = [(key, build(node, key)) for key, node in callback_nodes(cfg)]
+    _require_distinct(made)
+    return [callback for _, callback in made]
+
+
+def _require_distinct(made: Iterable[tuple[str, Any]]) -> None:
+    """Refuse gram callbacks whose pictures could not be told apart."""
+    seen: dict[tuple[str, str], str] = {}
+    for key, callback in made:
+        # Not imported here: that would cost applications that have none.
+        if not hasattr(callback, "latest_logged"):
+            continue
+        one = (callback.log_key, callback.feature_key)
+        if one in seen:
+            raise ConfigError(
+                f"`{seen[one]}` and `{key}` both log feature_key='{one[1]}' under "
+                f"log_key='{one[0]}'. Leave one out, or give `{key}` another feature "
+                f"(`{key}.feature_key=…`) or a key of its own (`{key}.log_key=…`)."
+            )
+        seen[one] = key
 
 
 def build(node: Any, key: str, *, partial: bool = False) -> Any:

@@ -11,10 +11,11 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 
-from project.ending import finish
+from project.ending import close_wandb, finish
 from project.gram_dir import share_gram_dir
 from project.instantiate import ConfigError, build, instantiate_callbacks
 from project.relaunch import processes_of_this_job
+from project.sweep import objective
 
 __all__ = ["INTERRUPTED", "train"]
 
@@ -48,7 +49,7 @@ def train(cfg: DictConfig) -> float | None:
     _start_loggers(trainer, OmegaConf.to_container(cfg, resolve=True))
     with processes_of_this_job():
         _fit(trainer, model, datamodule, cfg.ckpt_path)
-    return _objective(trainer, cfg.objective)
+    return objective(trainer, cfg.objective)
 
 
 def _trainer(node: Any, callbacks: list[Any], loggers: list[Any]) -> pl.Trainer:
@@ -75,6 +76,8 @@ def _start_loggers(trainer: pl.Trainer, hyperparameters: Any) -> None:
         try:
             logger.log_hyperparams(hyperparameters)
         except Exception as error:
+            # What started before it would pass to the next job of a sweep.
+            close_wandb(trainer, failed=True)
             name = type(logger).__name__
             raise ConfigError(f"{name} can't start: {error}") from error
 
@@ -112,14 +115,3 @@ def _fit(trainer: pl.Trainer, model: Any, datamodule: Any, ckpt_path: str | None
         raise SystemExit(INTERRUPTED) from None
     finally:
         finish(trainer, outcome)
-
-
-def _objective(trainer: pl.Trainer, name: str | None) -> float | None:
-    if name is None:
-        return None
-    if name not in trainer.callback_metrics:
-        there = ", ".join(sorted(trainer.callback_metrics)) or "none"
-        raise ConfigError(
-            f"Expected `objective` to be a metric of the run but got '{name}'; there are: {there}."
-        )
-    return float(trainer.callback_metrics[name])

@@ -11,15 +11,29 @@ Neither torch nor Lightning is imported here; see the package docstring.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from hydra.core.config_store import ConfigNode, ConfigStore
 from omegaconf import OmegaConf
 
-from project.config import GramMatrixConfig
+from project.config import (
+    Capture,
+    GramMatrixConfig,
+    KNNProbeConfig,
+    MonitorProgressBarConfig,
+)
 
-__all__ = ["PRESETS", "SUB_GROUPS", "Entry", "entries", "register"]
+__all__ = [
+    "OTHERS",
+    "PRESETS",
+    "SUB_GROUPS",
+    "Entry",
+    "SubGroup",
+    "entries",
+    "register",
+    "register_job",
+]
 
 PROVIDER = "hydra-gramscope"
 
@@ -31,9 +45,20 @@ PRESETS = {
     "gram_global": "global",
 }
 
-# sub-group -> (parameter, option -> value)
-SUB_GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
-    "gram/feature": (
+# presets without sub-groups -> what they are
+OTHERS: dict[str, type[Any]] = {"monitor_progress_bar": MonitorProgressBarConfig}
+
+
+class SubGroup(NamedTuple):
+    """Named values of one parameter."""
+
+    parameter: str
+    options: dict[str, Any]
+    default: str = "default"
+
+
+SUB_GROUPS = {
+    "gram/feature": SubGroup(
         "feature_key",
         {
             "teacher": "teacher_cls_token",
@@ -44,23 +69,21 @@ SUB_GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
             "student_backbone": "student_cls_token_backbone",
             "global_backbone": "student_glob_cls_token_backbone",
         },
+        default="teacher",
     ),
-    "gram/samples": (
-        "max_samples",
-        {
-            "default": GramMatrixConfig.max_samples,
-            "small": 32,
-            "large": 512,
-        },
+    "gram/samples": SubGroup(
+        "max_samples", {"default": GramMatrixConfig.max_samples, "small": 32, "large": 512}
     ),
-    "gram/frequency": (
+    "gram/frequency": SubGroup(
         "log_every_n_steps",
-        {
-            "default": GramMatrixConfig.log_every_n_steps,
-            "often": 10,
-            "rare": 1000,
-            "every_step": 1,
-        },
+        {"default": GramMatrixConfig.log_every_n_steps, "often": 10, "rare": 1000, "every_step": 1},
+    ),
+    "gram/capture": SubGroup("capture", {c.value: c.value for c in Capture}, default="auto"),
+    # Files beside the loggers' pictures; `gramscope sweep-report` reads them.
+    "gram/files": SubGroup(
+        "save_dir",
+        {"none": None, "run": "${hydra:runtime.output_dir}/gram"},
+        default="none",
     ),
 }
 
@@ -78,23 +101,34 @@ def _preset(name: str, feature: str) -> Entry:
     # `gram` is the plain package `callbacks.gram` of the sub-groups themselves: without `@`,
     # its options read `gram/feature=student` on the command line.
     at = "" if name == "gram" else f"@callbacks.{name}"
-    defaults: list[Any] = [
-        "_self_",
-        {f"/gram/feature{at}": feature},
-        {f"/gram/samples{at}": "default"},
-        {f"/gram/frequency{at}": "default"},
-    ]
-    node = {"defaults": defaults, "callbacks": {name: GramMatrixConfig}}
-    return Entry("callbacks", name, "_global_", node)
+    chosen = {group: sub.default for group, sub in SUB_GROUPS.items()} | {"gram/feature": feature}
+    defaults: list[Any] = ["_self_", *({f"/{g}{at}": option} for g, option in chosen.items())]
+    return _callback(name, GramMatrixConfig, defaults)
+
+
+def _callback(name: str, config: type[Any], defaults: Sequence[Any] = ()) -> Entry:
+    node: dict[str, Any] = {"defaults": [*defaults]} if defaults else {}
+    return Entry("callbacks", name, "_global_", {**node, "callbacks": {name: config}})
 
 
 def entries() -> Iterator[Entry]:
     """Yield every config this plugin provides."""
-    for group, (parameter, options) in SUB_GROUPS.items():
+    for group, (parameter, options, _) in SUB_GROUPS.items():
         for name, value in options.items():
             yield Entry(group, name, "callbacks.gram", {parameter: value})
     for name, feature in PRESETS.items():
         yield _preset(name, feature)
+    for name, config in OTHERS.items():
+        yield _callback(name, config)
+
+
+def register_job(store: ConfigStore | None = None) -> None:
+    """Put in addition what only the bundled job has a use for.
+
+    Args:
+        store: The store to fill, Hydra's own by default.
+    """
+    _put(_callback("knn_probe", KNNProbeConfig), store or ConfigStore.instance())
 
 
 def register(store: ConfigStore | None = None) -> None:
@@ -103,24 +137,27 @@ def register(store: ConfigStore | None = None) -> None:
     Args:
         store: The store to fill, Hydra's own by default.
     """
-    store = ConfigStore.instance() if store is None else store
     for entry in entries():
-        present = _present(store, entry)
-        if present is None:
-            store.store(
-                group=entry.group,
-                name=entry.name,
-                package=entry.package,
-                node=entry.node,
-                provider=PROVIDER,
-            )
-        elif not _same(present, entry):
-            warnings.warn(
-                f"hydra-gramscope leaves the config '{entry.group}/{entry.name}' to this "
-                f"application, which has stored another under that name; "
-                f"the preset of hydra-gramscope is not available.",
-                stacklevel=2,
-            )
+        _put(entry, store or ConfigStore.instance())
+
+
+def _put(entry: Entry, store: ConfigStore) -> None:
+    present = _present(store, entry)
+    if present is None:
+        store.store(
+            group=entry.group,
+            name=entry.name,
+            package=entry.package,
+            node=entry.node,
+            provider=PROVIDER,
+        )
+    elif not _same(present, entry):
+        warnings.warn(
+            f"hydra-gramscope leaves the config '{entry.group}/{entry.name}' to this "
+            f"application, which has stored another under that name; "
+            f"the preset of hydra-gramscope is not available.",
+            stacklevel=3,
+        )
 
 
 def _present(store: ConfigStore, entry: Entry) -> ConfigNode | None:

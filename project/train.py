@@ -13,6 +13,7 @@ import hydra
 from omegaconf import DictConfig
 
 import project
+from project.presets import register_job
 
 __all__ = ["config_dir", "main"]
 
@@ -22,6 +23,10 @@ def config_dir() -> Path:
     root = Path(project.__file__).resolve().parents[1]
     shipped = root / "hydra_plugins" / "hydra_gramscope" / "conf"
     return shipped if shipped.is_dir() else root / "conf"
+
+
+# Here and not in the plugin: the probe is of no use to other applications.
+register_job()
 
 
 @hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")

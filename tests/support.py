@@ -109,23 +109,43 @@ def wandb_history(directory: Path, *, patience_s: float = 30.0) -> list[dict[str
 
     W&B's service may complete the file a moment after `wandb.finish` returned.
     """
+    records = _wandb_records(directory, patience_s)
+    return [_wandb_row(r.history) for r in records if r.WhichOneof("record_type") == "history"]
+
+
+def wandb_run(directory: Path, *, patience_s: float = 30.0) -> dict[str, Any]:
+    """Name, group, tags and config of the one offline W&B run below ``directory``."""
+    run: dict[str, Any] = {"config": {}}
+    for record in _wandb_records(directory, patience_s):
+        kind = record.WhichOneof("record_type")
+        if kind == "run":
+            about = record.run
+            run |= {"name": about.display_name, "group": about.run_group, "tags": [*about.tags]}
+            updates = about.config.update
+        elif kind == "config":
+            updates = record.config.update
+        else:
+            continue
+        for item in updates:
+            run["config"][item.key or "/".join(item.nested_key)] = json.loads(item.value_json)
+    return run
+
+
+def _wandb_records(directory: Path, patience_s: float) -> list[Any]:
     from wandb.proto import wandb_internal_pb2
 
     (record_file,) = directory.glob("**/offline-run-*/*.wandb")
     deadline = time.monotonic() + patience_s
-    ended = False
-    while not ended:
+    while True:
         assert time.monotonic() < deadline, "the record of the run has no end"
-        rows = []
+        records = []
         for data in _log_records(record_file.read_bytes()):
             record = wandb_internal_pb2.Record()
             record.ParseFromString(data)
-            kind = record.WhichOneof("record_type")
-            ended = ended or kind == "exit"
-            if kind == "history":
-                rows.append(_wandb_row(record.history))
-        time.sleep(0 if ended else 0.1)
-    return rows
+            records.append(record)
+        if any(record.WhichOneof("record_type") == "exit" for record in records):
+            return records
+        time.sleep(0.1)
 
 
 def _wandb_row(history: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from project.callbacks._lightning import Callback
 from project.callbacks.session import Session, Settings, start_sessions
 from project.config import Capture
-from project.monitor import Event
+from project.monitor import METRICS, Event
 
 __all__ = ["GramMatrixCallback"]
 
@@ -80,6 +81,7 @@ class GramMatrixCallback(Callback):
         self.max_pending = _whole_number("max_pending", max_pending)
         self.timeout_s = _seconds("timeout_s", timeout_s)
         self._latest: dict[str, float] = {}
+        self._prefix = "representation"
         self._pictures: Path | None = None
         self._outcomes: dict[str, int] = {}
         self._last_step = 0
@@ -89,8 +91,16 @@ class GramMatrixCallback(Callback):
 
     @property
     def latest(self) -> dict[str, float]:
-        """Metrics of the latest event, by name; empty before the first and on other ranks."""
+        """Metrics of the latest event, by name.
+
+        Empty before the first, after one whose rows were all NaN or Inf, and on other ranks.
+        """
         return dict(self._latest)
+
+    @property
+    def latest_logged(self) -> dict[str, float]:
+        """The same by the loggers' keys, as ``representation/offdiag_mean``; NaN without value."""
+        return {f"{self._prefix}/{name}": self._latest.get(name, math.nan) for name in METRICS}
 
     @property
     def outcomes(self) -> dict[str, int]:
@@ -185,6 +195,7 @@ class GramMatrixCallback(Callback):
                 return
             for callback, session in zip(siblings, sessions, strict=True):
                 callback._session = session
+                callback._prefix = session.prefix
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Take up the count of optimizer steps.
@@ -302,7 +313,7 @@ class GramMatrixCallback(Callback):
         for event in events:
             self._outcomes[event.outcome] = self._outcomes.get(event.outcome, 0) + 1
             self._last_step = max(self._last_step, event.step)
-            if event.metrics:
+            if event.metrics or event.outcome == "nonfinite":
                 self._latest = event.metrics
 
 

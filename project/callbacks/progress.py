@@ -15,7 +15,20 @@ class MonitorProgressBar(TQDMProgressBar):
 
     Shown is the mean off-diagonal cosine similarity of the first `GramMatrixCallback`, from its
     last event: near 1 all samples look alike to the model.
+
+    Args:
+        refresh_rate: Batches between two updates of the bar; 0 shows none.
+
+    Raises:
+        ValueError: If `refresh_rate` is below 0.
     """
+
+    def __init__(self, refresh_rate: int = 1) -> None:
+        if refresh_rate < 0:
+            raise ValueError(
+                f"Expected argument `refresh_rate` to be at least 0, but got {refresh_rate!r}."
+            )
+        super().__init__(refresh_rate=refresh_rate)
 
     def get_metrics(self, trainer: Any, pl_module: Any) -> dict[str, Any]:
         """What the bar shows.

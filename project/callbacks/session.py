@@ -104,7 +104,8 @@ class Session:
         self._trainer = trainer
         self._pl_module = pl_module
         self._settings = settings
-        self._prefix = prefix
+        self.prefix = prefix
+        """Of the scalars' logger keys."""
         self._engine = engine
         self._monitor = Monitor(
             settings.feature_key,
@@ -292,7 +293,7 @@ class Session:
 
     def _publish(self, event: Event) -> Event:
         if event.status == "logged":
-            for failure in publish(event, self._trainer.loggers, self._prefix):
+            for failure in publish(event, self._trainer.loggers, self.prefix):
                 if failure not in self._warned:
                     self._warned.add(failure)
                     log.warning("%s at step %d; training goes on.", failure, event.step)

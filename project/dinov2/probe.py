@@ -47,10 +47,10 @@ class KNNProbe(Callback):
     Does nothing for data without labels.
 
     Args:
-        every_n_steps: Optimizer steps between evaluations.
-        neighbours: Neighbours that vote.
-        temperature: Neighbours vote with weight `exp(similarity / temperature)`.
-        batch_size: Crops in a forward pass.
+        every_n_steps: Optimizer steps between evaluations, at least 1.
+        neighbours: Neighbours that vote, at least 1.
+        temperature: Neighbours vote with weight `exp(similarity / temperature)`; above 0.
+        batch_size: Crops in a forward pass, at least 1.
 
     Raises:
         ValueError: If an argument is out of range.

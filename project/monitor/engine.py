@@ -29,7 +29,17 @@ from project.monitor.notices import Notices
 from project.monitor.threads import use_one_core
 from project.monitor.worker import Worker
 
-__all__ = ["Engine", "Job", "Watch"]
+__all__ = ["METRICS", "Engine", "Job", "Watch"]
+
+_OF_GRAM = {
+    "offdiag_mean": offdiag_mean,
+    "offdiag_std": offdiag_std,
+    "offdiag_min": offdiag_min,
+    "offdiag_max": offdiag_max,
+}
+
+METRICS = (*_OF_GRAM, "nonfinite_rows")
+"""Names of the numbers that an event has."""
 
 
 @dataclass
@@ -216,10 +226,7 @@ class Engine:
         gram = gram_matrix(features)
         event.keep_finite(
             {
-                "offdiag_mean": offdiag_mean(gram),
-                "offdiag_std": offdiag_std(gram),
-                "offdiag_min": offdiag_min(gram),
-                "offdiag_max": offdiag_max(gram),
+                **{name: measure(gram) for name, measure in _OF_GRAM.items()},
                 "nonfinite_rows": nonfinite,
             }
         )

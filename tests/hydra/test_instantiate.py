@@ -86,6 +86,20 @@ def test_a_refused_value_is_named_with_its_key(parameter: str, value: Any) -> No
     assert repr(value) in message
 
 
+def test_two_gram_callbacks_of_one_feature_and_key_are_refused_saying_what_to_write() -> None:
+    with pytest.raises(ConfigError) as caught:
+        instantiate_callbacks({"gram": GRAM, "bar": BAR, "again": GRAM})
+
+    message = str(caught.value)
+    for part in ("`callbacks.gram`", "`callbacks.again`", "`callbacks.again.log_key=…`"):
+        assert part in message
+
+
+@pytest.mark.parametrize("other", [{"log_key": "late"}, {"feature_key": "teacher_cls_token"}])
+def test_another_key_or_feature_is_enough_to_tell_them_apart(other: dict[str, str]) -> None:
+    assert len(instantiate_callbacks([GRAM, {**GRAM, **other}])) == 2
+
+
 def test_an_unknown_argument_is_named() -> None:
     with pytest.raises(ConfigError, match="max_sampels"):
         instantiate_callbacks([{**GRAM, "max_sampels": 3}])

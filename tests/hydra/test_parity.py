@@ -1,16 +1,24 @@
 """Configs and constructors say the same."""
 
 import dataclasses
+import importlib
 import inspect
 import os
+import pkgutil
+import re
 import typing
+from collections.abc import Iterator
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hydra.utils import get_class
+from pytorch_lightning import Callback
 
+import project
 from project import config
+from project.callbacks import GramMatrixCallback
 
 CONFIGS = [
     value
@@ -49,12 +57,44 @@ class TestParity:
             accepted = _members(parameters[name])
             assert all(_accepts(accepted, kind) for kind in _members(fields[name])), name
 
-    def test_every_field_is_explained_above_it(self, dataclass: Any) -> None:
-        lines = [line.strip() for line in inspect.getsource(dataclass).splitlines()]
+    def test_help_is_what_the_constructor_documents(self, dataclass: Any) -> None:
+        assert config.helps(dataclass) == _documented(get_class(dataclass._target_))
 
-        for name in self.fields(dataclass):
-            (at,) = [i for i, line in enumerate(lines) if line.startswith(f"{name}:")]
-            assert lines[at - 1].startswith("# "), name
+
+def test_every_callback_of_the_project_has_a_config() -> None:
+    for module in pkgutil.walk_packages(project.__path__, "project."):
+        importlib.import_module(module.name)
+    ours = [c for c in _subclasses(Callback) if c.__module__.startswith("project.")]
+
+    assert sorted(get_class(c._target_).__qualname__ for c in CONFIGS) == sorted(
+        c.__qualname__ for c in ours
+    )
+
+
+def test_the_readme_lists_every_parameter_with_its_default() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    _, _, section = readme.partition("### Parameters")
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", section.partition("\n##")[0], re.M)
+
+    defaults = inspect.signature(GramMatrixCallback).parameters
+    assert {name: default.strip("`") for name, default, _ in rows} == {
+        name: repr(p.default).replace("'", '"') for name, p in defaults.items()
+    }
+
+
+def _subclasses(kind: type[Any]) -> Iterator[type[Any]]:
+    for sub in kind.__subclasses__():
+        yield sub
+        yield from _subclasses(sub)
+
+
+def _documented(target: Any) -> dict[str, str]:
+    """The `Args` of a class's docstring, in the wording of configs: null, one backtick."""
+    _, _, arguments = inspect.cleandoc(target.__doc__).partition("Args:\n")
+    section = re.split(r"\n(?=\S)", arguments)[0]
+    entries = re.findall(r"^    (\w+): ((?:.|\n(?=     ))+)", section, re.M)
+    plain = {name: re.sub(r"\s+", " ", text).replace("``", "`") for name, text in entries}
+    return {name: text.replace("`None`", "null") for name, text in plain.items()}
 
 
 def _members(annotation: Any) -> set[Any]:

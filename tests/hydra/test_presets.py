@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
@@ -40,13 +41,21 @@ def application(tmp_path: Path) -> Iterator[None]:
         (tmp_path / group / f"{name}.yaml").write_text(text)
     with initialize_config_dir(version_base="1.3", config_dir=str(tmp_path)):
         yield
+    HydraConfig.instance().cfg = None
 
 
-def callbacks(*overrides: str, name: str = "app") -> dict[str, Any]:
-    """Compose, check that the application's own callback is there, and return the others."""
-    config = OmegaConf.to_container(
-        compose(name, overrides=list(overrides)).callbacks, resolve=True, enum_to_str=True
-    )
+def callbacks(*overrides: str, directory: str | None = None) -> dict[str, Any]:
+    """Compose, check that the application's own callback is there, and return the others.
+
+    Args:
+        overrides: As on the command line.
+        directory: What a running application would have as its output directory.
+    """
+    composed = compose("app", overrides=list(overrides), return_hydra_config=True)
+    if directory is not None:
+        composed.hydra.runtime.output_dir = directory
+        HydraConfig.instance().set_config(composed)
+    config = OmegaConf.to_container(composed.callbacks, resolve=True, enum_to_str=True)
     assert isinstance(config, dict)
     assert config.pop("early_stopping") == {"_target_": "somewhere.EarlyStopping"}
     return config
@@ -91,14 +100,17 @@ def test_sub_groups_of_gram_need_no_package() -> None:
 
 @pytest.mark.parametrize("preset", sorted(set(PRESETS) - {"gram"}))
 @pytest.mark.parametrize(
-    ("group", "option"), [(g, o) for g, (_, options) in SUB_GROUPS.items() for o in options]
+    ("group", "option"), [(g, o) for g, sub in SUB_GROUPS.items() for o in sub.options]
 )
 def test_every_option_composes_into_every_preset(preset: str, group: str, option: str) -> None:
-    parameter, options = SUB_GROUPS[group]
+    parameter, options, _ = SUB_GROUPS[group]
 
-    composed = callbacks(f"+callbacks={preset}", f"{group}@callbacks.{preset}={option}")
+    composed = callbacks(
+        f"+callbacks={preset}", f"{group}@callbacks.{preset}={option}", directory="out"
+    )
 
-    assert composed[preset][parameter] == options[option]
+    expected = "out/gram" if (group, option) == ("gram/files", "run") else options[option]
+    assert composed[preset][parameter] == expected
 
 
 def test_a_sub_group_is_overridden_for_one_of_several_presets() -> None:

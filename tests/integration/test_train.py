@@ -26,7 +26,7 @@ Job = Callable[..., float | None]
 # The stand-in has nothing to probe.
 QUIET = (
     "callbacks.knn_probe=null",
-    "callbacks.progress_bar=null",
+    "callbacks.monitor_progress_bar=null",
     "+trainer.enable_progress_bar=false",
 )
 

@@ -1,40 +1,13 @@
 """The training job as its users start it: a command in a directory of their own."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-STANDIN = Path(__file__).parent / "standin"
-ROOT = Path(__file__).parents[2]
-
 Done = subprocess.CompletedProcess[str]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Callable[..., Done]:
-    """Run the job in `tmp_path` with the stand-ins."""
-
-    def run(*overrides: str, flags: tuple[str, ...] = ()) -> Done:
-        command = [sys.executable, "-m", "project.train", f"--config-dir={STANDIN}/conf", *flags]
-        command += ["data=standin", "model=standin", "callbacks.knn_probe=null", "logger=csv"]
-        command += ["trainer.max_steps=20", *overrides]
-        path = os.pathsep.join([str(ROOT), str(STANDIN)])
-        return subprocess.run(
-            command,
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    return run
 
 
 def files(directory: Path, *but: str) -> list[str]:

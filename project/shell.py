@@ -1,0 +1,30 @@
+"""Paths and programs as somebody at a terminal would type them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+__all__ = ["program", "short"]
+
+
+def program(name: str) -> str:
+    """Return how to call a program: by name if the shell finds it, else beside our Python.
+
+    Args:
+        name: Of the program.
+    """
+    beside = Path(sys.executable).with_name(name)
+    return name if shutil.which(name) or not beside.exists() else short(beside)
+
+
+def short(path: str | Path) -> str:
+    """Return a path relative to the working directory if it lies below it.
+
+    Args:
+        path: Any path.
+    """
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative

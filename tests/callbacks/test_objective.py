@@ -1,0 +1,83 @@
+"""The number that a job returns to a sweeper."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pytorch_lightning import Callback
+
+import project
+from project.callbacks import GramMatrixCallback
+from project.instantiate import ConfigError
+from tests.support import TinySSL, events, trainer
+
+
+def fitted(tmp_path: Path, *callbacks: GramMatrixCallback, **arguments: Any) -> Any:
+    """A trainer after `fit`."""
+    fit = trainer(tmp_path, list(callbacks), **arguments)
+    fit.fit(TinySSL())
+    return fit
+
+
+def test_a_gram_metric_is_that_of_the_last_event(tmp_path: Path) -> None:
+    fit = fitted(tmp_path, GramMatrixCallback(4, save_dir=tmp_path / "gram"))
+
+    last = events(tmp_path / "gram")[-1]
+    assert last["step"] == 12
+    value = project.objective(fit, "representation/offdiag_std")
+    assert value == last["metrics"]["offdiag_std"]
+
+
+def test_with_several_features_the_key_names_one(tmp_path: Path) -> None:
+    student = GramMatrixCallback(4, "student_cls_token")
+    fit = fitted(tmp_path, GramMatrixCallback(4), student)
+
+    value = project.objective(fit, "representation/student_cls_token/offdiag_min")
+
+    assert value == student.latest["offdiag_min"]
+
+
+def test_what_the_module_logged_counts_too(tmp_path: Path) -> None:
+    fit = fitted(tmp_path)
+
+    assert project.objective(fit, "train/loss") == fit.callback_metrics["train/loss"].item()
+
+
+def test_no_name_no_number(tmp_path: Path) -> None:
+    assert project.objective(fitted(tmp_path), None) is None
+
+
+def test_an_unknown_name_is_answered_with_what_there_is(tmp_path: Path) -> None:
+    fit = fitted(tmp_path, GramMatrixCallback(4))
+
+    with pytest.raises(ConfigError, match=r"'representation/rank'.*representation/offdiag_mean"):
+        project.objective(fit, "representation/rank")
+
+
+@pytest.mark.parametrize("why", ["never due", "diverged"])
+def test_a_run_without_the_number_returns_none_and_says_so(
+    why: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    callback = GramMatrixCallback(100 if why == "never due" else 4)
+    fit = trainer(tmp_path, [callback, *([_Diverge()] if why == "diverged" else [])])
+    fit.fit(TinySSL())
+
+    with caplog.at_level(logging.WARNING, "project.sweep"):
+        assert project.objective(fit, "representation/offdiag_mean") is None
+
+    assert "representation/offdiag_mean has no value" in caplog.text
+    # Not the numbers of a time before it diverged.
+    assert (callback.outcomes.get("logged", 0) > 0) == (why == "diverged")
+    assert callback.latest == {}
+
+
+class _Diverge(Callback):
+    """Makes every weight NaN after step 8."""
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, *arguments: Any) -> None:
+        if trainer.global_step == 8:
+            with torch.no_grad():
+                for parameter in pl_module.parameters():
+                    parameter.fill_(torch.nan)
