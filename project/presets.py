@@ -142,16 +142,11 @@ def register(store: ConfigStore | None = None) -> None:
 
 
 def _put(entry: Entry, store: ConfigStore) -> None:
-    present = _present(store, entry)
-    if present is None:
-        store.store(
-            group=entry.group,
-            name=entry.name,
-            package=entry.package,
-            node=entry.node,
-            provider=PROVIDER,
-        )
-    elif not _same(present, entry):
+    group: dict[str, Any] = store.repo
+    for part in entry.group.split("/"):
+        group = group.setdefault(part, {})
+    stored = group.setdefault(f"{entry.name}.yaml", _Stored(entry))
+    if not _same(stored, entry):
         warnings.warn(
             f"hydra-gramscope leaves the config '{entry.group}/{entry.name}' to this "
             f"application, which has stored another under that name; "
@@ -160,16 +155,30 @@ def _put(entry: Entry, store: ConfigStore) -> None:
         )
 
 
-def _present(store: ConfigStore, entry: Entry) -> ConfigNode | None:
-    group: Any = store.repo
-    for part in entry.group.split("/"):
-        group = group.get(part, {})
-    node: ConfigNode | None = group.get(f"{entry.name}.yaml")
-    return node
+class _Stored(ConfigNode):
+    """An entry in the store that builds its node when it is asked for.
+
+    Every Hydra application fills the store and copies all of it at each composition; most use no
+    preset.
+    """
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        self.name, self.group, self.package = f"{entry.name}.yaml", entry.group, entry.package
+        self.provider = PROVIDER
+
+    def __getattr__(self, name: str) -> Any:
+        # Hydra's `load` copies this object and sets `node` on the copy.
+        if name != "node":
+            raise AttributeError(name)
+        return OmegaConf.structured(self.entry.node)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Stored:
+        return self  # nobody changes it
 
 
-def _same(present: ConfigNode, entry: Entry) -> bool:
-    same: bool = present.package == entry.package and present.node == OmegaConf.structured(
-        entry.node
-    )
+def _same(stored: ConfigNode, entry: Entry) -> bool:
+    if isinstance(stored, _Stored):
+        return stored.entry == entry
+    same: bool = stored.package == entry.package and stored.node == OmegaConf.structured(entry.node)
     return same

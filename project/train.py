@@ -6,6 +6,7 @@ completion and a misspelt override are answered at once.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -40,6 +41,10 @@ def main() -> None:
     """Run the command line."""
     try:
         _hydra_main()
+    except BrokenPipeError:
+        # `--help | head`: nobody reads on. Python would complain once more while it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted before training began.\n")
         raise SystemExit(130) from None

@@ -59,6 +59,8 @@ def start_sessions(trainer: Any, pl_module: Any, settings: Sequence[Settings]) -
     )
     log_keys = _distinct_log_keys(settings)
     prefixes = _distinct_prefixes(settings)
+    if trainer.is_global_zero:
+        _warn_of_same_keys(settings, log_keys)
     return [
         Session(trainer, pl_module, one, log_key, prefix, engine, fallback)
         for one, log_key, prefix in zip(settings, log_keys, prefixes, strict=True)
@@ -298,6 +300,24 @@ class Session:
                     self._warned.add(failure)
                     log.warning("%s at step %d; training goes on.", failure, event.step)
         return event
+
+
+def _warn_of_same_keys(settings: Sequence[Settings], log_keys: Sequence[str]) -> None:
+    for one, count in Counter(map(_key, settings)).items():
+        if count > 1:
+            same = [k for k, s in zip(log_keys, settings, strict=True) if _key(s) == one]
+            log.warning(
+                "%d gram callbacks log feature_key=%r under log_key=%r; they are told apart as %s. "
+                "Give each a log_key of its own.",
+                count,
+                one[1],
+                one[0],
+                ", ".join(same),
+            )
+
+
+def _key(settings: Settings) -> tuple[str, str]:
+    return settings.log_key, settings.feature_key
 
 
 def _distinct_log_keys(settings: Sequence[Settings]) -> list[str]:

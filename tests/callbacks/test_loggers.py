@@ -77,10 +77,17 @@ def test_several_callbacks_tell_their_keys_apart(tmp_path: Path) -> None:
     assert "representation/offdiag_std" not in keys
 
 
-def test_one_feature_watched_twice_has_two_names(tmp_path: Path) -> None:
+def test_one_feature_watched_twice_has_two_names_and_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     callbacks = [GramMatrixCallback(4, max_samples=n, save_dir=tmp_path / "g") for n in (2, 4)]
 
-    trainer(tmp_path, callbacks).fit(TinySSL())
+    with caplog.at_level(logging.WARNING, "project.callbacks.session"):
+        trainer(tmp_path, callbacks).fit(TinySSL())
+
+    assert "told apart as gram_matrix/teacher_cls_token, gram_matrix/teacher_cls_token.2" in (
+        caplog.text
+    )
 
     assert sorted(p.name for p in (tmp_path / "g").iterdir() if p.is_dir()) == [
         "gram_matrix.teacher_cls_token",

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-BENCHMARKS = ("gather", "overhead", "render")
+BENCHMARKS = ("gather", "overhead", "render", "startup")
 SPREAD = ("min", "p5", "median", "p95", "max")
 
 
@@ -163,3 +164,53 @@ def test_overhead(tmp_path: Path) -> None:
     assert added.keys() == {(r, run) for r in (0, 1) for run in ("idle", "ours", "reference")}
     assert added[0, "ours"]["helpers_cpu_s"]["value"] > 0
     assert added[1, "ours"]["helpers_cpu_s"]["value"] == 0
+
+
+@pytest.mark.slow
+def test_startup(tmp_path: Path) -> None:
+    results = quick("startup", tmp_path)
+
+    starts = {row["arm"]: row for row in results["starts"]}
+    assert {arm: row["against"] for arm, row in starts.items()} == {
+        "without": None,
+        "again": "without",
+        "with": "without",
+        "preset used": "with",
+        "gramscope presets": None,
+    }
+    assert all(row["wall_s"]["n"] == 2 for row in starts.values())
+    assert {"low", "value", "high"} <= starts["with"]["added_s"].keys()
+    assert "project" in results["imported"]
+    assert not {"torch", "numpy", "pytorch_lightning"} & set(results["imported"])
+    assert 0 < results["import_s"]["min"] < starts["with"]["wall_s"]["max"]
+    parts = [part["name"] for part in results["parts"]]
+    assert {"project", "project.config", "project.presets", "filling the store"} <= set(parts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("plugin", "said"),
+    [
+        ("import torch.nn", "the plugin imports torch."),
+        ("try: import torch\nexcept ImportError: pass", "the plugin imports torch."),
+        ("", "a start failed.\n"),
+    ],
+    ids=["torch", "whatever is there", "no presets"],
+)
+def test_startup_fails_where_the_plugin_does(plugin: str, said: str, tmp_path: Path) -> None:
+    wheel = tmp_path / "bad.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("hydra_plugins/hydra_gramscope/__init__.py", plugin)
+
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "benchmarks" / "startup.py", "--wheel", wheel],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert done.returncode == 1
+    assert f"scripts/bench startup: {said}" in done.stderr
+    assert list(tmp_path.iterdir()) == [wheel]
