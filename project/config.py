@@ -28,6 +28,10 @@ class Capture(str, Enum):
     # A forward pass of its own, for models that show no features while they train.
     extra_forward = "extra_forward"
 
+    def __str__(self) -> str:
+        """As an override spells it: Hydra's completion shows this."""
+        return self.value
+
 
 def _option(default: Any, text: str) -> Any:
     """Make a field with its help: what it means, its unit and its range."""

@@ -1,21 +1,14 @@
 """The distribution as others get it: built, installed, and used by an application not ours."""
 
-import os
-import shutil
-import subprocess
-import sys
-import sysconfig
-import tarfile
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+from tests import installed
+from tests.installed import KINDS, python
 
-ROOT = Path(__file__).parents[2]
-KINDS = ("wheel", "sdist", "editable")
+pytestmark = pytest.mark.slow
 
 APPLICATION = """
 import sys
@@ -32,76 +25,10 @@ main()
 """
 
 
-def python(*arguments: str, cwd: Path, executable: str | Path = sys.executable) -> str:
-    """Run Python where nothing of this checkout is on the path, and return what it printed."""
-    environment = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "PYTHONHOME"}}
-    done = subprocess.run(
-        [executable, *arguments],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the sources, so that building leaves nothing in the checkout."""
-    copy = tmp_path_factory.mktemp("checkout")
-    for directory in ("project", "hydra_plugins", "conf", "scripts"):
-        leave_out = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / directory, copy / directory, ignore=leave_out)
-    for file in ROOT.iterdir():
-        if file.suffix in {".md", ".toml", ".txt"} or file.name in {"LICENSE", ".gitignore"}:
-            shutil.copy(file, copy)
-    return copy
-
-
-@pytest.fixture(scope="module")
-def wheels(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A wheel of each kind of installation, built without network."""
-    out = tmp_path_factory.mktemp("wheels")
-    for kind in KINDS:
-        (out / kind).mkdir()
-
-    def build(target: str, source: Path, kind: str) -> None:
-        python("-m", "hatchling", "build", "-t", target, "-d", str(out / kind), cwd=source)
-
-    build("wheel", checkout, "wheel")
-    build("sdist", checkout, "sdist")
-    (archive,) = (out / "sdist").glob("*.tar.gz")
-    with tarfile.open(archive) as tar:
-        tar.extractall(out / "unpacked", filter="data")
-    (source,) = (out / "unpacked").iterdir()
-    build("wheel", source, "sdist")
-    code = f"from hatchling.build import build_editable; build_editable({str(out / 'editable')!r})"
-    python("-c", code, cwd=checkout)
-    return {kind: next((out / kind).glob("*.whl")) for kind in KINDS}
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def environment(
-    request: pytest.FixtureRequest,
-    wheels: dict[str, Path],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    """Scripts directory of a fresh environment with the distribution and somebody's plugin."""
-    directory = tmp_path_factory.mktemp(request.param)
-    venv.create(directory, symlinks=True)
-    interpreter = directory / "bin" / "python"
-    install = ["-m", "pip", f"--python={interpreter}", "install", "--no-deps", "--no-index", "-q"]
-    python(*install, str(wheels[request.param]), cwd=directory)
-    (site,) = directory.glob("lib/python*/site-packages")
-    (site / "hydra_plugins" / "someone").mkdir(parents=True)
-    (site / "hydra_plugins" / "someone" / "__init__.py").touch()
-    # Dependencies are borrowed. What a .pth file names is searched, but its own .pth files are
-    # not read: an editable installation of this checkout stays out of sight.
-    (site / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
-    return directory / "bin"
+@pytest.fixture(params=KINDS)
+def environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Scripts directory of an environment with each kind of installation."""
+    return installed.environment(tmp_path_factory.getbasetemp(), request.param)
 
 
 def test_an_application_not_ours_gets_the_presets_and_pays_for_no_torch(
@@ -137,8 +64,10 @@ def test_the_console_script_is_there(environment: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])
-def test_a_wheel_holds_what_it_should_and_nothing_else(kind: str, wheels: dict[str, Path]) -> None:
-    with zipfile.ZipFile(wheels[kind]) as wheel:
+def test_a_wheel_holds_what_it_should_and_nothing_else(
+    kind: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with zipfile.ZipFile(installed.wheel(tmp_path_factory.getbasetemp(), kind)) as wheel:
         names = set(wheel.namelist())
 
     top = {name.partition("/")[0] for name in names}

@@ -1,0 +1,1 @@
+"""Not a namespace package: every installed plugin disappears behind it."""
