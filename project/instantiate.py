@@ -9,6 +9,7 @@ from typing import Any
 from hydra.errors import CompactHydraException, InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 
 from project.presets import PRESETS
 
@@ -76,10 +77,12 @@ def build(node: Any, key: str, *, partial: bool = False) -> Any:
     """
     if not isinstance(node, (DictConfig, Mapping)) or not node.get("_target_"):
         raise ConfigError(f"Expected `{key}` to be a node with `_target_` but got {_show(node)}.")
-    _require_values(node, key)
     try:
+        _require_values(node, key)
         # Plain lists and dicts, since few constructors know OmegaConf's.
         return instantiate(node, _convert_="all", **({"_partial_": True} if partial else {}))
+    except InterpolationResolutionError as error:
+        raise ConfigError(f"`{key}` can't be set up: {error}") from error
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, ConfigError):

@@ -9,13 +9,13 @@ from typing import Any
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint, ProgressBar
 
 from project.ending import close_wandb, finish
 from project.gram_dir import share_gram_dir
 from project.instantiate import ConfigError, build, instantiate_callbacks
-from project.relaunch import processes_of_this_job
-from project.sweep import objective
+from project.relaunch import processes_of_this_job, require_processes
+from project.sweep import check_objective, objective
 
 __all__ = ["INTERRUPTED", "train"]
 
@@ -23,14 +23,14 @@ __all__ = ["INTERRUPTED", "train"]
 INTERRUPTED = 130
 
 
-def train(cfg: DictConfig) -> float | None:
+def train(cfg: DictConfig) -> float | list[float] | None:
     """Run one job.
 
     Args:
         cfg: What `conf/train.yaml` composes to.
 
     Returns:
-        The metric that `objective` names, for a sweeper; None if it names none.
+        The metric, or metrics, that `objective` names, for a sweeper; None if it names none.
 
     Raises:
         ConfigError: If the config asks for something that can't be had.
@@ -43,6 +43,8 @@ def train(cfg: DictConfig) -> float | None:
     callbacks = instantiate_callbacks(cfg.callbacks)
     loggers = [build(node, f"logger.{name}") for name, node in (cfg.logger or {}).items() if node]
     trainer = _trainer(cfg.trainer, callbacks, loggers)
+    check_objective(cfg.objective, callbacks, trainer.max_steps)
+    require_processes(trainer)
     datamodule = _with_plain_errors(build(cfg.data, "data"))
     model = build(cfg.model, "model")
 
@@ -56,6 +58,9 @@ def _trainer(node: Any, callbacks: list[Any], loggers: list[Any]) -> pl.Trainer:
     if not loggers:
         # It refuses to run without one.
         callbacks = [c for c in callbacks if not isinstance(c, LearningRateMonitor)]
+    if node.get("enable_progress_bar") is False:
+        # So that one key silences a job, whatever its callbacks.
+        callbacks = [c for c in callbacks if not isinstance(c, ProgressBar)]
     # Objects go past Hydra, which would copy them into the config.
     make: Callable[..., pl.Trainer] = build(node, "trainer", partial=True)
     try:

@@ -150,7 +150,7 @@ def _put(entry: Entry, store: ConfigStore) -> None:
         warnings.warn(
             f"hydra-gramscope leaves the config '{entry.group}/{entry.name}' to this "
             f"application, which has stored another under that name; "
-            f"the preset of hydra-gramscope is not available.",
+            f"presets of hydra-gramscope that name it get the application's.",
             stacklevel=3,
         )
 

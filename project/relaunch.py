@@ -19,7 +19,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import open_dict, read_write
 
-__all__ = ["processes_of_this_job"]
+from project.instantiate import ConfigError
+
+__all__ = ["processes_of_this_job", "require_processes"]
 
 # What Lightning sets in the process that launches the others.
 LAUNCHED = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -29,17 +31,41 @@ LAUNCHED = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT
 def processes_of_this_job() -> Iterator[None]:
     """Keep the processes that are started in this context to one job of a sweep."""
     before = {name: os.environ.get(name) for name in LAUNCHED}
+    arguments = sys.argv[:]
     _describe_job()
     try:
         yield
         if dist.is_available() and dist.is_initialized():
             dist.destroy_process_group()
     finally:
+        sys.argv[:] = arguments
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def require_processes(trainer: Any) -> None:
+    """Refuse to train on several processes where this one can't start the others.
+
+    Args:
+        trainer: A Lightning trainer.
+
+    Raises:
+        ConfigError: If a launcher of sweeps runs this job in a process of its own, which has no
+            command line that could be run again.
+    """
+    if type(trainer.strategy.launcher).__name__ != "_SubprocessScriptLauncher":
+        return
+    if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
+        return
+    launcher = HydraConfig.get().launcher["_target_"].rpartition(".")[2]
+    if launcher != "BasicLauncher":
+        raise ConfigError(
+            f"`trainer` asks for {trainer.world_size} processes, which can't be started from jobs "
+            f"of {launcher}. Leave out `launch`, and the jobs of the sweep run one after the other."
+        )
 
 
 def _describe_job() -> None:

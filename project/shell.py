@@ -7,6 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from hydra.core.hydra_config import HydraConfig
+
 __all__ = ["program", "short"]
 
 
@@ -21,10 +23,12 @@ def program(name: str) -> str:
 
 
 def short(path: str | Path) -> str:
-    """Return a path relative to the working directory if it lies below it.
+    """Return a path relative to where the user is, if it lies below that.
 
     Args:
         path: Any path.
     """
-    relative = os.path.relpath(path)
+    # A job with hydra.job.chdir=true is elsewhere.
+    start = HydraConfig.get().runtime.cwd if HydraConfig.initialized() else Path.cwd()
+    relative = os.path.relpath(path, start)
     return str(path) if relative.startswith("..") else relative

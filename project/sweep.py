@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,24 +21,26 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from project.instantiate import ConfigError
+from project.overrides import short_names
 
-__all__ = ["SweepJob", "objective", "sweep_job"]
+__all__ = ["SweepJob", "check_objective", "objective", "sweep_job"]
 
 log = logging.getLogger(__name__)
 
 
-def objective(trainer: Any, name: str | None) -> float | None:
-    """Return the number that a sweeper is to optimise.
+def objective(trainer: Any, name: str | Sequence[str] | None) -> float | list[float] | None:
+    """Return the number, or numbers, that a sweeper is to optimise.
 
     Args:
         trainer: A Lightning trainer after `fit`.
         name: A metric by the key that loggers have it under: one of a gram callback, from its
             last event (``representation/offdiag_mean``), or one in `trainer.callback_metrics`
-            (``train/loss``); None for none.
+            (``train/loss``); several for a sweep with several directions; None for none.
 
     Returns:
-        Its value; None, with a warning, if it is not a number, as after a run that diverged:
-        Optuna's sweeper counts such a job as failed and goes on, where NaN would end the sweep.
+        Its value, or a list of theirs; None, with a warning, if one is not a finite number, as
+        after a run that diverged: Optuna's sweeper counts such a job as failed and goes on, where
+        NaN would end the sweep.
         None also without a name, and on all ranks but the first, whose word counts.
 
     Raises:
@@ -53,16 +54,68 @@ def objective(trainer: Any, name: str | None) -> float | None:
     metrics = dict(trainer.callback_metrics)
     for callback in trainer.callbacks:
         metrics.update(getattr(callback, "latest_logged", {}))
+    names = [name] if isinstance(name, str) else list(name)
+    values = [_finite(metrics, one) for one in names]
+    if None in values:
+        return None
+    return values[0] if isinstance(name, str) else values  # type: ignore[return-value]
+
+
+def _finite(metrics: Mapping[str, Any], name: str) -> float | None:
     if name not in metrics:
         there = ", ".join(sorted(metrics)) or "none"
         raise ConfigError(
             f"Expected `objective` to be a metric of the run but got '{name}'; there are: {there}."
         )
     value = float(metrics[name])
-    if math.isnan(value):
+    if not math.isfinite(value):
         log.warning("The objective %s has no value in this run; the sweeper gets none.", name)
         return None
     return value
+
+
+def check_objective(name: str | Sequence[str] | None, callbacks: Sequence[Any], steps: int) -> None:
+    """Refuse, before a job trains, an objective that it could not return.
+
+    Args:
+        name: As for `objective`. What the module is going to log can't be known here.
+        callbacks: The trainer's.
+        steps: Optimizer steps that the job takes; -1 if that is open.
+
+    Raises:
+        ConfigError: If a gram callback's metric is asked for that none will have, or if there is
+            no objective for a sweeper that needs one.
+    """
+    job = sweep_job()
+    if name is None and job is not None and job.optimises:
+        raise ConfigError(
+            "The sweeper optimises what a job returns, and `objective` is null: name a metric, "
+            "for example objective=representation/offdiag_mean."
+        )
+    watching = [callback for callback in callbacks if hasattr(callback, "latest_logged")]
+    due = {key: c.log_every_n_steps for c in watching for key in _keys(c, len(watching))}
+    for one in [name] if isinstance(name, str) else name or []:
+        if not one.startswith("representation/"):
+            continue
+        if one not in due:
+            there = ", ".join(sorted(due)) or "none without a gram callback"
+            raise ConfigError(
+                f"Expected `objective` to be a metric of the run but got '{one}'; "
+                f"those of gram callbacks are: {there}."
+            )
+        if 0 <= steps < due[one]:
+            raise ConfigError(
+                f"The objective '{one}' would have no value: the job takes {steps} optimizer "
+                f"steps, and a gram matrix is due every {due[one]}. Lower log_every_n_steps."
+            )
+
+
+def _keys(callback: Any, watching: int) -> Iterator[str]:
+    """Keys that the metrics of a gram callback will have, one of several or alone."""
+    for key in callback.latest_logged:
+        metric = key.rpartition("/")[2]
+        of_feature = f"/{callback.feature_key}" if watching > 1 else ""
+        yield f"representation{of_feature}/{metric}"
 
 
 @dataclass(frozen=True)
@@ -75,22 +128,25 @@ class SweepJob:
     """Of the whole sweep."""
     values: dict[str, str]
     """What was swept, and the value in this job; for the group choice ``+callbacks=gram_teacher``
-    the key is ``callbacks``."""
+    the key is ``callbacks``. Empty if nobody knows."""
+    optimises: bool
+    """Whether the sweeper optimises what the jobs return."""
 
     @property
     def group(self) -> str:
         """The same for all jobs of the sweep: its directory as a name."""
-        path = self.directory.absolute()
-        if path.is_relative_to(Path.cwd()):
-            path = path.relative_to(Path.cwd())
+        start = Path(HydraConfig.get().runtime.cwd)
+        inside = self.directory.is_relative_to(start)
+        parts = self.directory.relative_to(start).parts if inside else self.directory.parts[-2:]
         # By default the directory is multirun/2026-01-31/12-00-00.
-        parts = [part for part in path.parts[-2:] if part not in ("/", "multirun")]
-        return "_".join(parts)
+        named = [part for part in parts if part not in ("/", "multirun")]
+        return "_".join(named) or self.directory.name
 
     @property
     def labels(self) -> list[str]:
         """What was swept, in short: ``feature_key=teacher_cls_token``."""
-        return [f"{key.rpartition('.')[2]}={value}" for key, value in self.values.items()]
+        names = short_names(self.values)
+        return [f"{names[key]}={value}" for key, value in self.values.items()]
 
 
 def sweep_job() -> SweepJob | None:
@@ -102,11 +158,16 @@ def sweep_job() -> SweepJob | None:
     if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
         return None
     hydra: Any = HydraConfig.get()
-    directory = Path(hydra.sweep.dir)
-    own = {one.key: one for one in map(_Override, _parse(hydra.overrides.task))}
-    swept = {*_keys_in_config(hydra), *_keys_of_sweep(directory)} & own.keys()
-    values = {key: one.value for key, one in own.items() if key in (swept or own)}
-    return SweepJob(number=int(hydra.job.num), directory=directory, values=values)
+    # A job may have changed the working directory.
+    directory = (Path(hydra.runtime.cwd) / hydra.sweep.dir).resolve()
+    own = {one.key: one.value for one in map(_Override, _parse(hydra.overrides.task))}
+    swept = {*_keys_in_config(hydra), *_keys_of_sweep(directory)}
+    return SweepJob(
+        number=int(hydra.job.num),
+        directory=directory,
+        values={key: value for key, value in own.items() if key in swept},
+        optimises=OmegaConf.select(hydra.sweeper, "direction") is not None,
+    )
 
 
 class _Override:
@@ -114,7 +175,7 @@ class _Override:
 
     def __init__(self, override: Override) -> None:
         self.key = override.get_key_element().lstrip("+~")
-        self.value = override.get_value_string()
+        self.value = "" if override.value_type is None else override.get_value_string()
 
 
 def _keys_in_config(hydra: Any) -> Iterator[str]:
@@ -128,8 +189,8 @@ def _keys_of_sweep(directory: Path) -> Iterator[str]:
     """Keys that the command line sweeps."""
     try:
         asked = list(OmegaConf.load(directory / "multirun.yaml").hydra.overrides.task)
-    except (OSError, OmegaConfBaseException):  # not every sweeper writes it
-        asked = sys.argv[1:]
+    except (OSError, OmegaConfBaseException):
+        return  # not every sweeper writes it; in the bundled job `SweepRecord` does
     for override in _parse(asked):
         if override.is_sweep_override():
             yield _Override(override).key

@@ -31,7 +31,7 @@ register_job()
 
 
 @hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")
-def _hydra_main(cfg: DictConfig) -> float | None:
+def _hydra_main(cfg: DictConfig) -> float | list[float] | None:
     from project.job import train
 
     return train(cfg)
@@ -46,7 +46,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except KeyboardInterrupt:
-        sys.stderr.write("Interrupted before training began.\n")
+        sys.stderr.write("Interrupted.\n")
         raise SystemExit(130) from None
 
 

@@ -27,6 +27,8 @@ class Job:
     """Value by key, both as written on the command line, without ``+``."""
     callbacks: tuple[str, ...]
     """Paths of the gram callbacks in its config, ``callbacks.gram_teacher`` or ``callbacks[0]``."""
+    keeps_events: bool
+    """Whether its config has all of them keep their events."""
     events_files: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -102,12 +104,16 @@ def _read_job(place: Path) -> Job:
     if overrides is not None and not isinstance(overrides, list):
         problems.append("overrides.yaml is not a list")
     number = _at(read("hydra.yaml"), "hydra", "job", "num")
+    config = read("config.yaml")
+    callbacks = dict(_callbacks(config))
     return Job(
         directory=place,
         name="",
         number=number if isinstance(number, int) else None,
         overrides=dict(_overrides(overrides)),
-        callbacks=tuple(_callbacks(read("config.yaml"))),
+        callbacks=tuple(callbacks),
+        # The bundled job hands `gram_dir` to callbacks without a `save_dir`.
+        keeps_events=bool(_at(config, "gram_dir")) or all(callbacks.values()),
         problems=problems,
     )
 
@@ -120,10 +126,11 @@ def _overrides(lines: Any) -> Iterator[tuple[str, str]]:
         yield key.lstrip("+~"), "(deleted)" if deleted else value if equals else ""
 
 
-def _callbacks(node: Any, path: str = "") -> Iterator[str]:
+def _callbacks(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Path and `save_dir` of every gram callback."""
     if isinstance(node, dict):
         if str(node.get("_target_", "")).rpartition(".")[2] == "GramMatrixCallback":
-            yield path
+            yield path, node.get("save_dir")
         for key, child in node.items():
             yield from _callbacks(child, f"{path}.{plain(key)}" if path else plain(key))
     elif isinstance(node, list):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from project.overrides import short_names
 from project.report.jobs import Job
 
 __all__ = ["compare_settings"]
@@ -28,11 +29,4 @@ def compare_settings(jobs: Sequence[Job]) -> tuple[dict[str, str], dict[str, str
         for key in keys
         if all(key in o and o[key] == readable[0][key] for o in readable)
     }
-    return _short_names([key for key in keys if key not in shared]), shared
-
-
-def _short_names(keys: list[str]) -> dict[str, str]:
-    # The part after @ says where in the config a group's option goes, not what it is.
-    short = {key: key.partition("@")[0].rpartition(".")[2] or key for key in keys}
-    names = list(short.values())
-    return {k: k if names.count(s) > 1 or s in _TAKEN else s for k, s in short.items()}
+    return short_names([key for key in keys if key not in shared], _TAKEN), shared

@@ -131,19 +131,31 @@ def _definition(directory: Path) -> str:
 
 def _notes(rows: Sequence[Row]) -> list[str]:
     """How to get events from the jobs that kept none."""
-    without: dict[tuple[str, ...], list[str]] = {}
+    without: dict[str, list[str]] = {}
+    presets = {row.job.callbacks for row in rows}
     for row in rows:
         if row.history is None:
-            without.setdefault(row.job.callbacks, []).append(row.job.name)
+            advice = _advice(row.job, presets)
+            without.setdefault(advice, []).append(row.job.name)
     return [
         f"{'Job' if len(names) == 1 else 'Jobs'} {', '.join(names)} kept no events. {advice}"
-        for callbacks, names in without.items()
-        for advice in [_advice(callbacks)]
+        for advice, names in without.items()
     ]
 
 
-def _advice(callbacks: tuple[str, ...]) -> str:
+def _advice(job: Job, of_all: set[tuple[str, ...]]) -> str:
+    callbacks = job.callbacks
+    if callbacks and job.keeps_events:
+        return "It was to keep them, but no gram matrix was due, or it ended before the first."
     names = [path.removeprefix("callbacks.") for path in callbacks]
+    presets = [path.removeprefix("callbacks.") for one in of_all for path in one]
+    if len(presets) == len(of_all) > 1 and set(presets) <= PRESETS.keys():
+        # What is written for one preset would be refused by the jobs of another.
+        features = ",".join(sorted(PRESETS[preset] for preset in presets))
+        return (
+            "To keep them, sweep one preset's feature instead of presets: "
+            f"-m +callbacks=gram gram/feature={features} gram/files=run"
+        )
     if any("[" in path for path in callbacks):
         return (
             "To keep them, write `save_dir: ${hydra:runtime.output_dir}/gram` into the entry "

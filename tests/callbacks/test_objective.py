@@ -11,6 +11,7 @@ from pytorch_lightning import Callback
 import project
 from project.callbacks import GramMatrixCallback
 from project.instantiate import ConfigError
+from project.sweep import check_objective
 from tests.support import TinySSL, events, trainer
 
 
@@ -54,6 +55,50 @@ def test_an_unknown_name_is_answered_with_what_there_is(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"'representation/rank'.*representation/offdiag_mean"):
         project.objective(fit, "representation/rank")
+
+
+def test_several_names_give_several_numbers(tmp_path: Path) -> None:
+    fit = fitted(tmp_path, GramMatrixCallback(4))
+
+    values = project.objective(fit, ["train/loss", "representation/offdiag_max"])
+
+    assert isinstance(values, list)
+    assert values[0] == fit.callback_metrics["train/loss"].item()
+
+
+def test_infinity_is_no_number_either(tmp_path: Path) -> None:
+    fit = fitted(tmp_path)
+    fit.callback_metrics["train/loss"] = torch.tensor(torch.inf)
+
+    assert project.objective(fit, "train/loss") is None
+
+
+class TestBeforeTraining:
+    """`check_objective`."""
+
+    STUDENT = "representation/student_cls_token/offdiag_std"
+
+    def callbacks(self) -> list[Any]:
+        """Two features."""
+        return [GramMatrixCallback(10), GramMatrixCallback(20, "student_cls_token"), Callback()]
+
+    def test_what_will_be_there_passes(self) -> None:
+        check_objective(self.STUDENT, self.callbacks(), 20)
+        check_objective(["train/loss", self.STUDENT], self.callbacks(), -1)
+        check_objective("representation/offdiag_mean", self.callbacks()[:1], 10)
+        check_objective(None, [], 1)
+
+    def test_a_name_that_will_not_be_there(self) -> None:
+        with pytest.raises(ConfigError, match=rf"representation/offdiag_std.*{self.STUDENT}"):
+            check_objective("representation/offdiag_std", self.callbacks(), 100)
+
+    def test_no_gram_callback(self) -> None:
+        with pytest.raises(ConfigError, match="none without a gram callback"):
+            check_objective("representation/offdiag_std", [], 100)
+
+    def test_a_job_too_short_for_a_gram_matrix(self) -> None:
+        with pytest.raises(ConfigError, match=r"takes 19 optimizer steps.*due every 20"):
+            check_objective(self.STUDENT, self.callbacks(), 19)
 
 
 @pytest.mark.parametrize("why", ["never due", "diverged"])

@@ -19,7 +19,7 @@ from project.sweep import sweep_job
 def main(cfg):
     job = sweep_job()
     about = job and [job.number, job.group, job.values, job.labels]
-    with open("jobs.jsonl", "a") as jobs:
+    with open(__file__.replace("app.py", "jobs.jsonl"), "a") as jobs:
         jobs.write(json.dumps(about) + "\\n")
     return 0.0
 
@@ -90,18 +90,48 @@ def test_an_experiment_that_sweeps(application: Path) -> None:
     assert [values for _, _, values, _ in said] == [{"a.lr": "1"}, {"a.lr": "2"}]
 
 
-def test_optuna_on_the_command_line(application: Path) -> None:
-    """It keeps no record of what was asked."""
-    said = jobs(
-        application,
-        "-m",
-        "hydra/sweeper=optuna",
-        "hydra.sweeper.n_trials=2",
-        "b=choice(4,5)",
-        "a.size=9",
-    )
+OPTUNA = ("-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "b=choice(4,5)", "a.size=9")
+
+
+def test_what_optuna_sweeps_is_known_from_the_record(application: Path) -> None:
+    record = "+hydra.callbacks.record._target_=project.sweep_record.SweepRecord"
+
+    said = jobs(application, *OPTUNA, record)
 
     assert [list(values) for _, _, values, _ in said] == [["b"], ["b"]]
+
+
+def test_without_a_record_nothing_is_said_rather_than_too_much(application: Path) -> None:
+    said = jobs(application, *OPTUNA)
+
+    assert [values for _, _, values, _ in said] == [{}, {}]
+
+
+def test_another_working_directory_changes_nothing(application: Path) -> None:
+    said = jobs(application, "-m", "b=4,5", "a.size=9", "hydra.job.chdir=true", "hydra.sweep.dir=s")
+
+    assert [(group, values) for _, group, values, _ in said] == [
+        ("s", {"b": "4"}),
+        ("s", {"b": "5"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("directory", "group"),
+    [("multirun", "multirun"), ("alice/lr/run1", "alice_lr_run1"), (".", None)],
+)
+def test_every_sweep_directory_makes_a_group(
+    directory: str, group: str | None, application: Path
+) -> None:
+    (said,) = jobs(application, "-m", "b=4", f"hydra.sweep.dir={directory}")
+
+    assert said[1] == (group or application.name)
+
+
+def test_names_that_would_be_alike_are_written_out(application: Path) -> None:
+    said = jobs(application, "-m", "a.lr=1,2", "+c.lr=3,4", "hydra.sweep.dir=s")
+
+    assert said[0][3] == ["a.lr=1", "c.lr=3"]
 
 
 def test_joblib_processes_know_too(application: Path) -> None:

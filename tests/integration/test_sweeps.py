@@ -102,11 +102,15 @@ def test_optuna_optimises_a_health_metric_and_outlives_a_job_that_diverges(
         "hydra.sweeper.sampler.seed=6",  # with which both values are tried
         "hydra.sweep.dir=sweep",
         flags=("-m",),
+        logger="wandb",
         steps=50,
     )
 
     assert done.returncode == 0, done.stderr
     sweep = tmp_path / "sweep"
+    for number in range(3):
+        (tag,) = wandb_run(sweep / str(number))["tags"]
+        assert tag in ("lr=1e+38", "lr=0.1")
     jobs = [events(sweep / str(number) / "gram")[-1] for number in range(3)]
     assert {job["reason"] for job in jobs} == {None, "nonfinite"}
     found = OmegaConf.load(sweep / "optimization_results.yaml")
@@ -138,6 +142,71 @@ def test_jobs_side_by_side_stay_apart(launch: str, logger: str, run: Run, tmp_pa
         if logger == "wandb":
             assert wandb_run(job)["tags"] == [f"feature_key={feature}"]
             assert wandb_run(job)["group"] == "sweep"
+
+
+@pytest.mark.parametrize(
+    ("objective", "steps", "said"),
+    [
+        ("representation/rank", 50, "got 'representation/rank'; those of gram callbacks"),
+        ("null", 50, "`objective` is null: name a metric"),
+        ("representation/offdiag_std", 40, "a gram matrix is due every 50"),
+    ],
+    ids=["misspelt", "missing", "too short"],
+)
+def test_an_objective_that_cannot_be_had_ends_a_search_before_it_trains(
+    objective: str, steps: int, said: str, run: Run
+) -> None:
+    done = run(
+        "experiment=optuna",
+        "gram/feature=teacher",
+        "hydra.sweeper.params=null",
+        "model.width=choice(8,9)",
+        f"objective={objective}",
+        flags=("-m",),
+        steps=steps,
+    )
+
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "finished" not in done.stdout
+    assert "#1 :" not in done.stdout
+
+
+def test_several_processes_and_a_launcher_are_refused_with_what_to_leave_out(run: Run) -> None:
+    done = run(
+        "+callbacks=gram",
+        "callbacks.gram.max_samples=4,8",
+        "launch=joblib",
+        "hydra.launcher.n_jobs=2",
+        "trainer=ddp_cpu",
+        flags=("-m",),
+    )
+
+    assert done.returncode == 1
+    assert "can't be started from jobs of JoblibLauncher. Leave out `launch`" in done.stderr
+
+
+def test_two_sweeps_do_not_share_a_directory(run: Run, tmp_path: Path) -> None:
+    import fcntl
+
+    (tmp_path / "sweep").mkdir()
+    with (tmp_path / "sweep" / ".sweep.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as a running sweep does
+
+        done = run("model.width=8,9", "hydra.sweep.dir=sweep", flags=("-m",))
+
+    assert done.returncode == 1
+    assert "Another sweep is running in 'sweep'" in done.stderr
+    assert [path.name for path in (tmp_path / "sweep").iterdir()] == [".sweep.lock"]
+
+
+@pytest.mark.parametrize("launch", ["joblib", "slurm", "slurm_local", "ray"])
+@pytest.mark.parametrize(
+    "experiment", ["gram_all", "optuna", "plain_list", "sweep_features", "sweep_samples"]
+)
+def test_every_experiment_composes_with_every_launcher(experiment: str, launch: str) -> None:
+    assert composed_launcher(f"experiment={experiment}", f"launch={launch}")["_target_"]
 
 
 def test_the_slurm_script_asks_for_what_the_config_says(tmp_path: Path) -> None:

@@ -17,6 +17,10 @@ from tests.report.sweep_dir import SweepDir
 
 Printed = Callable[..., str]
 
+TARGET = "_target_: project.callbacks.GramMatrixCallback"
+# The bundled job hands its `gram_dir` to callbacks after Hydra wrote the config.
+BUNDLED = f"gram_dir: out\ncallbacks:\n  gram: {{{TARGET}, save_dir: null}}\n"
+
 
 def test_jobs_are_in_the_order_of_their_numbers(sweep: SweepDir, printed: Printed) -> None:
     for lr in range(11):
@@ -102,19 +106,40 @@ class TestNoEvents:
         )
 
     def test_with_a_named_preset(self, sweep: SweepDir, printed: Printed) -> None:
-        target = "_target_: project.callbacks.GramMatrixCallback"
-        sweep.job(config=f"callbacks:\n  gram_teacher:\n    {target}\n")
+        sweep.job(config=f"callbacks:\n  gram_teacher:\n    {TARGET}\n")
 
         assert "gram/files@callbacks.gram_teacher=run" in printed()
 
     def test_with_a_list_of_callbacks(self, sweep: SweepDir, printed: Printed) -> None:
-        target = "_target_: project.callbacks.GramMatrixCallback"
-        sweep.job(config=f"trainer:\n  callbacks:\n  - {{_target_: other.Thing}}\n  - {target}\n")
+        sweep.job(config=f"trainer:\n  callbacks:\n  - {{_target_: other.Thing}}\n  - {TARGET}\n")
 
         out = printed()
 
         assert "save_dir: ${hydra:runtime.output_dir}/gram" in out
         assert "trainer.callbacks[1]" in out
+
+    @pytest.mark.parametrize(
+        "config", [f"callbacks:\n  gram: {{{TARGET}, save_dir: out}}\n", BUNDLED]
+    )
+    def test_of_a_job_that_was_to_keep_them(
+        self, config: str, sweep: SweepDir, printed: Printed
+    ) -> None:
+        sweep.job(config=config)
+
+        out = printed()
+
+        assert "no gram matrix was due, or it ended before the first" in out
+        assert "To keep them" not in out
+
+    def test_of_a_sweep_over_presets(self, sweep: SweepDir, printed: Printed) -> None:
+        """What is written for one of them would be refused by the other's job."""
+        for preset in ("gram_teacher", "gram_student"):
+            sweep.job(f"+callbacks={preset}", config=f"callbacks:\n  {preset}: {{{TARGET}}}\n")
+
+        out = printed()
+
+        assert "-m +callbacks=gram gram/feature=student,teacher gram/files=run" in out
+        assert "@callbacks" not in out
 
     def test_without_a_callback(self, sweep: SweepDir, printed: Printed) -> None:
         sweep.job(config="anything: 1\n")
