@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from project.instantiate import instantiate_callbacks as instantiate_callbacks
-    from project.sweep import objective as objective
+    from project.search import objective as objective
 
 __version__ = "0.1.0"
 
@@ -24,7 +24,7 @@ def __getattr__(name: str) -> Any:
 
         return instantiate_callbacks
     if name == "objective":
-        from project.sweep import objective
+        from project.search import objective
 
         return objective
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

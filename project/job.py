@@ -15,7 +15,7 @@ from project.ending import close_wandb, finish
 from project.gram_dir import share_gram_dir
 from project.instantiate import ConfigError, build, instantiate_callbacks
 from project.relaunch import processes_of_this_job, require_processes
-from project.sweep import check_objective, objective
+from project.search import check_objective, objective
 
 __all__ = ["INTERRUPTED", "train"]
 

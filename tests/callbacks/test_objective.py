@@ -11,7 +11,7 @@ from pytorch_lightning import Callback
 import project
 from project.callbacks import GramMatrixCallback
 from project.instantiate import ConfigError
-from project.sweep import check_objective
+from project.search import check_objective
 from tests.support import TinySSL, events, trainer
 
 
@@ -109,7 +109,7 @@ def test_a_run_without_the_number_returns_none_and_says_so(
     fit = trainer(tmp_path, [callback, *([_Diverge()] if why == "diverged" else [])])
     fit.fit(TinySSL())
 
-    with caplog.at_level(logging.WARNING, "project.sweep"):
+    with caplog.at_level(logging.WARNING, "project.search"):
         assert project.objective(fit, "representation/offdiag_mean") is None
 
     assert "representation/offdiag_mean has no value" in caplog.text
