@@ -1,6 +1,7 @@
 """The training job as a command, on stand-ins that train in a second."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -39,6 +40,8 @@ def run(tmp_path: Path) -> Callable[..., Done]:
             text=True,
             timeout=180,
             check=False,
+            # Whoever starts the tests in the background has them, and us, ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     return run
