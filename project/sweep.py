@@ -15,7 +15,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from project.overrides import short_names
+from project.overrides import short_names, short_value
 
 __all__ = ["SweepJob", "sweep_job"]
 
@@ -48,7 +48,7 @@ class SweepJob:
     def labels(self) -> list[str]:
         """What was swept, in short: ``feature_key=teacher_cls_token``."""
         names = short_names(self.values)
-        return [f"{names[key]}={value}" for key, value in self.values.items()]
+        return [f"{names[key]}={short_value(value)}" for key, value in self.values.items()]
 
 
 def sweep_job() -> SweepJob | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from project.overrides import short_value
 from project.report.chart import Chart, common_scale, draw_chart
 from project.report.files import plain
 from project.report.grid import Grid
@@ -39,6 +40,7 @@ def render_page(sweep: Sweep, grid: Grid) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["rounded"] = short_value
     columns = [_column(metric) for metric in sweep.metrics]
     histories = [row.history for row in sweep.rows if row.history]
     scale = common_scale(histories)

@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from project.overrides import short_value
 from project.report.summary import MetricSummary, format_value
 from project.report.sweep import Row, Sweep
 
@@ -65,7 +66,7 @@ def _headings(sweep: Sweep) -> list[str]:
 def _values(sweep: Sweep, row: Row) -> list[str]:
     history, summary = row.history, row.summary
     values = [f"{row.job.name} ({row.mark})" if row.mark else row.job.name]
-    values += [row.job.overrides.get(key, _NOTHING) for key in sweep.swept]
+    values += [short_value(row.job.overrides.get(key, _NOTHING)) for key in sweep.swept]
     if sweep.shows_feature:
         values.append(row.feature or _NOTHING)
     mean, std = summary.get("offdiag_mean"), summary.get("offdiag_std")

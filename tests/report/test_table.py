@@ -222,3 +222,16 @@ def _characters(text: str) -> Counter[str]:
 
 def _plain(text: str) -> str:
     return text.replace("\x1b[1m", "").replace("\x1b[0m", "")
+
+
+def test_digits_that_a_search_drew_are_rounded(
+    sweep: SweepDir, printed: Callable[..., str]
+) -> None:
+    sweep.job("a.weight=0.6384313346273944", "a.name=v1.2.3-rc.4.5", "a.seed=123456789012").log(1)
+    sweep.job("a.weight=1.234567890123e-05", "a.name=0.1-and-more-text", "a.seed=1").log(1)
+
+    rows = table_rows(printed())
+
+    assert [row["weight"] for row in rows] == ["0.63843", "1.2346e-05"]
+    assert [row["name"] for row in rows] == ["v1.2.3-rc.4.5", "0.1-and-more-text"]
+    assert rows[0]["seed"] == "123456789012"
