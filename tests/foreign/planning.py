@@ -129,6 +129,9 @@ def _job(text: str, words: list[str], *, compared: bool, told: bool) -> Iterator
         more.remove("callbacks.knn_probe=null")
     if searches:
         more.append("hydra.sweeper.n_trials=2")
+    if re.search(r"experiment=sweep_features launch=(slurm_local|ray)\b", text):
+        # One job of the sweep: each is a process that imports everything anew.
+        more.append("callbacks.gram.feature_key=student_cls_token")
     if "data.root" in keys:
         yield Step(f"python -c {shlex.quote(MAKE_VOLUMES)}", NOWHERE)
         text = re.sub(r"data\.root=[^\s.]*(\.json)?\S*", r"data.root=volumes\1", text)

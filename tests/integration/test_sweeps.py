@@ -22,15 +22,6 @@ def statuses(job: Path) -> list[tuple[str, int, str]]:
     return [(e["feature_key"], e["step"], e["status"]) for e in events(job / "gram")]
 
 
-def test_gram_all_shows_three_features_side_by_side(run: Run, tmp_path: Path) -> None:
-    done = run("experiment=gram_all", "hydra.run.dir=run", steps=100)
-
-    assert done.returncode == 0, done.stderr
-    assert sorted(statuses(tmp_path / "run")) == sorted((f, 100, "logged") for f in FEATURES)
-    pictures = sorted(p.name for p in (tmp_path / "run" / "gram").iterdir() if p.is_dir())
-    assert pictures == sorted(f"gram_matrix.{feature}" for feature in FEATURES)
-
-
 def test_each_job_of_a_sweep_is_a_wandb_run_of_its_own(run: Run, tmp_path: Path) -> None:
     done = run(
         "experiment=sweep_features",
@@ -74,19 +65,6 @@ def test_a_grid_of_samples_and_frequency(run: Run, tmp_path: Path) -> None:
         (8, 10, 10),
         (8, 50, 2),
     ]
-
-
-def test_setting_the_swept_key_leaves_one_job(run: Run, tmp_path: Path) -> None:
-    done = run(
-        "experiment=sweep_features",
-        "callbacks.gram.feature_key=student_cls_token",
-        "hydra.sweep.dir=sweep",
-        steps=50,
-    )
-
-    assert done.returncode == 0, done.stderr
-    assert statuses(tmp_path / "sweep" / "0") == [("student_cls_token", 50, "logged")]
-    assert not (tmp_path / "sweep" / "1").exists()
 
 
 def test_optuna_optimises_a_health_metric_and_outlives_a_job_that_diverges(
@@ -144,30 +122,18 @@ def test_jobs_side_by_side_stay_apart(launch: str, logger: str, run: Run, tmp_pa
             assert wandb_run(job)["group"] == "sweep"
 
 
-@pytest.mark.parametrize(
-    ("objective", "steps", "said"),
-    [
-        ("representation/rank", 50, "got 'representation/rank'; those of gram callbacks"),
-        ("null", 50, "`objective` is null: name a metric"),
-        ("representation/offdiag_std", 40, "a gram matrix is due every 50"),
-    ],
-    ids=["misspelt", "missing", "too short"],
-)
-def test_an_objective_that_cannot_be_had_ends_a_search_before_it_trains(
-    objective: str, steps: int, said: str, run: Run
-) -> None:
+def test_a_search_without_an_objective_ends_before_it_trains(run: Run) -> None:
     done = run(
         "experiment=optuna",
         "gram/feature=teacher",
         "hydra.sweeper.params=null",
         "model.width=choice(8,9)",
-        f"objective={objective}",
+        "objective=null",
         flags=("-m",),
-        steps=steps,
     )
 
     assert done.returncode == 1
-    assert said in done.stderr
+    assert "`objective` is null: name a metric" in done.stderr
     assert "Traceback" not in done.stderr
     assert "finished" not in done.stdout
     assert "#1 :" not in done.stdout

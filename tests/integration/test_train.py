@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from project.instantiate import ConfigError
 from project.job import train
 from project.train import config_dir
+from tests.support import events
 
 STANDIN = Path(__file__).parent / "standin"
 # How many loader processes are worth it is up to the machine, so it depends on it whether this
@@ -99,6 +100,33 @@ def test_one_seed_one_result(job: Job) -> None:
     ]
 
     assert runs[0] == runs[1] != runs[2]
+
+
+def test_gram_all_shows_three_features_side_by_side(job: Job, tmp_path: Path) -> None:
+    job("experiment=gram_all", "logger=none", "trainer.max_steps=100")
+
+    features = ["teacher_cls_token", "student_cls_token", "student_glob_cls_token"]
+    logged = [
+        (e["log_key"], e["feature_key"], e["step"], e["status"]) for e in events(tmp_path / "gram")
+    ]
+    assert sorted(logged) == sorted((f"gram_matrix/{f}", f, 100, "logged") for f in features)
+
+
+@pytest.mark.parametrize(
+    ("objective", "said"),
+    [
+        ("representation/rank", "got 'representation/rank'; those of gram callbacks"),
+        ("representation/offdiag_std", "takes 20 optimizer steps, and a gram matrix is due every"),
+    ],
+    ids=["misspelt", "too short"],
+)
+def test_an_objective_that_cannot_be_had_is_refused_before_training(
+    objective: str, said: str, job: Job, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        job("+callbacks=gram", "logger=none", f"objective={objective}")
+
+    assert not (tmp_path / "checkpoints").exists()
 
 
 def test_an_objective_that_is_no_metric_is_answered_with_those_there_are(job: Job) -> None:

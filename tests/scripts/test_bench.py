@@ -149,7 +149,7 @@ def test_gather(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.distributed
 def test_overhead(tmp_path: Path) -> None:
-    results = quick("overhead", tmp_path)
+    results = quick("overhead", tmp_path, "--pairs", "1")
 
     cases = [(case["case"]["model"], case["case"]["logger"]) for case in results["events"]]
     assert cases == [(m, x) for m in ("stand-in", "vit") for x in ("none", "wandb")]
