@@ -321,6 +321,7 @@ class TestOptimum:
         )
         command = [sys.executable, str(app), "-m", "hydra/sweeper=optuna", "+x=interval(0,1)"]
         command += ["+z=choice(1,2)", "hydra.sweeper.n_trials=4", f"hydra.sweep.dir={sweep.path}"]
+        command += ["hydra.sweeper.sampler.seed=1"]  # with which both values of z are tried
         subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
 
         out = printed()
