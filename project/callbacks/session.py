@@ -13,6 +13,7 @@ from typing import Any
 from project.callbacks.cadence import Cadence
 from project.callbacks.publish import prepare, publish, takes_images, takes_prepared
 from project.config import Capture
+from project.event_files import directory_of
 from project.monitor import Engine, Event, Monitor
 from project.monitor.capture import ForwardHook, StepCapture, find_module, is_sharded
 from project.monitor.features import FeatureError
@@ -146,7 +147,7 @@ class Session:
     def pictures(self) -> Path | None:
         """Directory of the pictures, if they are kept."""
         watch = self._monitor.watch
-        return watch.save_dir / watch.log_key.replace("/", ".") if watch.save_dir else None
+        return directory_of(watch.save_dir, watch.log_key) if watch.save_dir else None
 
     def train_start(self) -> None:
         """Take up the count of optimizer steps."""

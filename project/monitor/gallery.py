@@ -14,10 +14,11 @@ from typing import Any
 
 from torch import Tensor
 
+from project.event_files import stem, write_atomically
 from project.monitor.event import Event
 from project.monitor.notices import Notices
 from project.monitor.renderer import RenderClient, RenderError
-from project.monitor.storage import append_line, npz_bytes, stem, write_atomically
+from project.monitor.storage import append_line, npz_bytes
 from project.monitor.worker import Worker
 
 __all__ = ["Exhibit", "Gallery"]

@@ -1,4 +1,4 @@
-"""Events on disk: a picture and its numbers each, and one line of account."""
+"""What an event leaves on disk beside its picture: its numbers, and a line of account."""
 
 from __future__ import annotations
 
@@ -12,18 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-__all__ = ["append_line", "npz_bytes", "stem", "write_atomically"]
-
-
-def stem(save_dir: Path, log_key: str, step: int) -> Path:
-    """``<save_dir>/<log_key with '/' → '.'>/step_00000100``, to which a suffix is added.
-
-    Args:
-        save_dir: Directory of the run.
-        log_key: Logger key of the heatmap.
-        step: Optimizer step.
-    """
-    return save_dir / log_key.replace("/", ".") / f"step_{step:08d}"
+__all__ = ["append_line", "npz_bytes"]
 
 
 def npz_bytes(
@@ -46,26 +35,6 @@ def npz_bytes(
 
 def _array(tensor: Tensor) -> npt.NDArray[Any]:
     return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that is there whole or not at all.
-
-    Args:
-        path: Where; missing directories are made.
-        data: What.
-
-    Raises:
-        OSError: If it cannot be written; nothing is left behind.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def append_line(path: Path, line: str) -> None:

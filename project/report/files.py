@@ -1,14 +1,13 @@
-"""Files of a sweep: read whatever is in them, written whole or not at all."""
+"""Files of a sweep: read whatever is in them."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-__all__ = ["plain", "read_yaml", "write_atomically"]
+__all__ = ["plain", "read_yaml"]
 
 # Configs may hold objects (paths, for instance) that a safe loader rejects; none matters here.
 _Loader = type("_Loader", (yaml.SafeLoader,), {})
@@ -39,23 +38,3 @@ def read_yaml(path: Path) -> Any:
         raise ValueError(f"{path.name} is missing") from None
     except Exception as error:  # whatever a damaged file leads to
         raise ValueError(f"{path.name} is unreadable") from error
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a UTF-8 text file that is there whole or not at all.
-
-    Args:
-        path: Where; missing directories are made.
-        text: What.
-
-    Raises:
-        OSError: If it cannot be written; nothing is left behind.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise

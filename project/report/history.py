@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from project.event_files import stem
 from project.report.files import plain
 
 __all__ = ["History", "Record", "read_histories"]
@@ -114,8 +115,7 @@ def _take(line: bytes, directory: Path, found: dict[tuple[str, str], History]) -
         metrics={plain(k): float(v) for k, v in metrics.items() if _is_number(v)},
         logged=event.get("status") == "logged",
         reason=plain(event.get("reason") or ""),
-        # The layout of `project.monitor.storage.stem`, which needs torch.
-        picture=directory / log_key.replace("/", ".") / f"step_{step:08d}.npz",
+        picture=stem(directory, log_key, step).with_suffix(".npz"),
     )
     return True
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from project.event_files import write_atomically
 from project.report.errors import ReportError
-from project.report.files import plain, write_atomically
+from project.report.files import plain
 from project.report.grid import draw_grid
 from project.report.page import render_page
 from project.report.sweep import load_sweep
@@ -35,7 +36,7 @@ def sweep_report(directory: Path, output: Path | None = None, columns: int = 6) 
         raise ReportError(f"{page} is a directory; --output takes the name of a file")
     grid = draw_grid(sweep, columns)
     try:
-        write_atomically(page, render_page(sweep, grid))
+        write_atomically(page, render_page(sweep, grid).encode())
     except OSError as error:
         raise ReportError(
             f"{page} cannot be written ({error.strerror}); choose another place with --output"

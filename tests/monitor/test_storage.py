@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from project.event_files import stem, write_atomically
 from project.monitor.event import Event
-from project.monitor.storage import append_line, npz_bytes, stem, write_atomically
+from project.monitor.storage import append_line, npz_bytes
 
 
 def test_names_follow_the_contract() -> None:

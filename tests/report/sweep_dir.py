@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from project.event_files import stem, write_atomically
 from project.monitor.event import Event
-from project.monitor.storage import append_line, npz_bytes, stem, write_atomically
+from project.monitor.storage import append_line, npz_bytes
 
 
 class SweepDir:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from project.cli import main
-from project.report import files
+from project.event_files import write_atomically
 from tests.report.reading import Page, table_rows
 from tests.report.sweep_dir import SweepDir
 
@@ -162,7 +162,7 @@ def test_a_page_that_cannot_be_finished_leaves_the_old_one(
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OSError, match="disk full"):
-        files.write_atomically(page, "new")
+        write_atomically(page, b"new")
     monkeypatch.undo()
 
     assert page.read_text() == "old"
