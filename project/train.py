@@ -1,4 +1,4 @@
-"""The command of the training job: `scripts/train`, or `gramscope-train` where it is installed.
+"""The command of the training job: `scripts/train`.
 
 What needs torch is imported once there is a config to train with, so that `--help`, shell
 completion and a misspelt override are answered at once.
@@ -13,26 +13,14 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-import project
-from project.presets import register_job
+__all__ = ["CONFIG_DIR", "main"]
 
-__all__ = ["config_dir", "main"]
-
-
-def config_dir() -> Path:
-    """Return where `train.yaml` lies: beside the plugin in an installed wheel, else `conf/`."""
-    root = Path(project.__file__).resolve().parents[1]
-    shipped = root / "hydra_plugins" / "hydra_gramscope" / "conf"
-    return shipped if shipped.is_dir() else root / "conf"
+CONFIG_DIR = Path(__file__).resolve().parents[1] / "conf"
 
 
-# Here and not in the plugin: the probe is of no use to other applications.
-register_job()
-
-
-@hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")
+@hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="train")
 def _hydra_main(cfg: DictConfig) -> float | list[float] | None:
-    from project.job import train
+    from project.job.run import train
 
     return train(cfg)
 
@@ -51,4 +39,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # From the package, so that what is pickled for another process can be found there.
+    from project.train import main as run
+
+    run()

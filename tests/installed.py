@@ -54,7 +54,7 @@ def python(*arguments: str, cwd: Path, executable: str | Path = sys.executable) 
 def checkout(base: Path) -> Path:
     """A copy of the sources, so that building leaves nothing in the checkout."""
     copy = base / "installed" / "checkout"
-    for directory in ("project", "hydra_plugins", "conf", "scripts"):
+    for directory in ("gramscope", "hydra_plugins", "project", "conf", "scripts"):
         leave_out = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / directory, copy / directory, ignore=leave_out)
     for file in ROOT.iterdir():

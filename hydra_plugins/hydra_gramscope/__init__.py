@@ -3,10 +3,9 @@
 Every Hydra application on the machine pays for this import, and anything but an ImportError
 raised here would stop that application from starting.
 So it stays small, imports no torch and raises nothing.
-It adds nothing to the search path: `conf/` of the training job ships beside this file, but its
-groups (`data`, `trainer`, …) are not other applications' business.
+It adds nothing to the search path.
 """
 
-from project.presets import register
+from gramscope.config.presets import register
 
 register()

@@ -1,14 +1,13 @@
-"""Lightning callbacks that watch a representation while it is trained."""
+"""The path by which this job's configs have always named the callbacks: the same classes."""
 
 import importlib.util
 import sys
 from pathlib import Path
 
-if importlib.util.find_spec("project") is None:
+if importlib.util.find_spec("gramscope") is None:
     # Imported as `callbacks` with only `project/` itself on the path.
     sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from project.callbacks.gram import GramMatrixCallback
-from project.callbacks.progress import MonitorProgressBar
+from gramscope.callbacks import GramMatrixCallback, MonitorProgressBar
 
 __all__ = ["GramMatrixCallback", "MonitorProgressBar"]

@@ -1,10 +1,7 @@
 """Self-supervised pretraining of a 3D vision transformer on brain MRI (DINOv2, Oquab et al. 2023).
 
-Read from the data inwards::
+Read from the networks outwards::
 
-    volumes, mni152, nifti      where voxels come from
-    augment, masking            what is done to a crop
-    crops, datamodule           crops become batches
     vit, heads, model           student and teacher networks
     losses, targets, objective  what is minimised
     schedules, param_groups     how it is minimised

@@ -9,7 +9,7 @@ from einops import rearrange
 from monai.networks.layers import DropPath
 from torch import Tensor, nn
 
-from project.dinov2.crops import Batch
+from project.data.crops import Batch
 from project.dinov2.heads import ProjectionHead
 from project.dinov2.vit import VisionTransformer3D
 

@@ -12,7 +12,7 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.optim import Optimizer
 
-from project.dinov2.crops import Batch
+from project.data.crops import Batch
 from project.dinov2.model import SelfDistillation
 from project.dinov2.objective import Objective
 from project.dinov2.param_groups import build_param_groups

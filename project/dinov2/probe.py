@@ -11,7 +11,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.nn import functional
 
-from project.dinov2.datamodule import ProbeData
+from project.data.datamodule import ProbeData
 from project.dinov2.model import SelfDistillation
 from project.dinov2.vit import VisionTransformer3D
 

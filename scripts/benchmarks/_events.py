@@ -147,7 +147,7 @@ def _fit(arm: str, case: Case) -> Fit:
 
 
 def _wandb_logger(directory: Path) -> Any:
-    from project.loggers import wandb_logger
+    from gramscope.sweep.wandb_run import wandb_logger
 
     logger = wandb_logger("offline", save_dir=directory, project="bench")
     _ = logger.experiment  # starts the run before anything is measured

@@ -103,7 +103,7 @@ def fit(
 def _callback(arm: str, every: int, max_samples: int, directory: Path, logged: bool) -> list[Any]:
     # Imported here, so that a run without a callback has nothing of it in memory.
     if arm == "ours":
-        from project.callbacks import GramMatrixCallback
+        from gramscope.callbacks import GramMatrixCallback
 
         save_dir = None if logged else directory
         return [

@@ -16,8 +16,8 @@ from _ranks import Rank
 from _traffic import Bytes, Calls, interface_bytes, tcp_bytes
 from torch import Tensor
 
-from project.metrics import gram_matrix, offdiag_max, offdiag_mean, offdiag_min, offdiag_std
-from project.monitor.gather import Contribution, Plane
+from gramscope.metrics import gram_matrix, offdiag_max, offdiag_mean, offdiag_min, offdiag_std
+from gramscope.monitor.exchange import Contribution, Plane
 
 # Long enough for the kernel to count the last acknowledgements.
 SETTLE_S = 0.05

@@ -22,8 +22,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from project.monitor.gather import Contribution, Plane
-from project.monitor.rows import member_ranks
+from gramscope.monitor.exchange import Contribution, Plane
+from gramscope.monitor.rows import member_ranks
 
 __all__ = ["Bytes", "Calls", "interface_bytes", "simulate", "tcp_bytes"]
 

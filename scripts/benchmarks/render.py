@@ -32,9 +32,9 @@ from _reference import close, heatmap, wandb_image  # noqa: E402
 from _report import Goal, Report, parser  # noqa: E402
 from _stats import Estimate, Spread, estimate, ratio_of_medians  # noqa: E402
 
-from project.metrics import gram_matrix  # noqa: E402
-from project.monitor.renderer import RenderClient  # noqa: E402
-from project.render import HeatmapRenderer  # noqa: E402
+from gramscope.metrics import gram_matrix  # noqa: E402
+from gramscope.picture.client import RenderClient  # noqa: E402
+from gramscope.picture.heatmap import HeatmapRenderer  # noqa: E402
 
 GOAL_S = 0.030
 DIM = 768

@@ -62,7 +62,7 @@ ARMS = (
     Arm("with", APPLICATION, against="without"),
     Arm("preset used", (*APPLICATION, PRESET), against="with"),
     # As the console script does it.
-    Arm("gramscope presets", ("-c", "from project.cli import main; main()", "presets")),
+    Arm("gramscope presets", ("-c", "from gramscope.cli import main; main()", "presets")),
 )
 
 

@@ -28,7 +28,7 @@ import pytorch_lightning as pl  # noqa: E402
 from pytorch_lightning.loggers import CSVLogger  # noqa: E402
 from pytorch_lightning.strategies import DDPStrategy  # noqa: E402
 
-from project.callbacks import GramMatrixCallback  # noqa: E402
+from gramscope.callbacks import GramMatrixCallback  # noqa: E402
 
 DIM, ROWS, STEPS, STRUCK = 12, 8, 6, 3  # the fault strikes at step 3 of 6
 KEY = "teacher_cls_token"
@@ -146,7 +146,7 @@ def children() -> list[int]:
     for status in Path("/proc").glob("[0-9]*/status"):
         try:
             mine = f"PPid:\t{os.getpid()}\n" in status.read_text()
-            is_renderer = "render_server" in (status.parent / "cmdline").read_text()
+            is_renderer = "gramscope.picture.server" in (status.parent / "cmdline").read_text()
         except OSError:  # ended meanwhile
             continue
         if mine and is_renderer:

@@ -16,7 +16,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import DDPStrategy
 
-from project.callbacks import GramMatrixCallback
+from gramscope.callbacks import GramMatrixCallback
 from tests.support import TinySSL, trainer
 
 torch.set_num_threads(1)

@@ -21,7 +21,7 @@ torch.set_num_threads(1)
 import pytorch_lightning as pl  # noqa: E402
 from pytorch_lightning.strategies import DDPStrategy  # noqa: E402
 
-from project.callbacks import GramMatrixCallback  # noqa: E402
+from gramscope.callbacks import GramMatrixCallback  # noqa: E402
 
 DIM = 12
 

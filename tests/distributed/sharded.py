@@ -13,8 +13,8 @@ from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
-from project.monitor import Monitor
-from project.monitor.capture import ForwardHook
+from gramscope.monitor import Monitor
+from gramscope.monitor.capture import ForwardHook
 
 torch.set_num_threads(1)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from project.monitor import Monitor
+from gramscope.monitor import Monitor
 
 torch.set_num_threads(1)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from project.metrics import gram_matrix
+from gramscope.metrics import gram_matrix
 from tests.distributed import job
 from tests.distributed.launch import run
 from tests.support import events

@@ -111,7 +111,7 @@ class Result:
     @property
     def warnings_about_us(self) -> list[str]:
         """Lines in which Python warns of something that lies with this project."""
-        ours = re.compile(r"(gramscope|[/ ]project[/.]).*Warning", re.IGNORECASE)
+        ours = re.compile(r"(gramscope|[/ ]gramscope[/.]).*Warning", re.IGNORECASE)
         return [line for line in self.output.splitlines() if ours.search(line)]
 
 

@@ -42,7 +42,7 @@ def test_cfg_shows_every_value(done: Done) -> None:
 
     assert list(shown) == ["stop_if_broken", "timer", "gram_student"]
     node = shown["gram_student"]
-    assert node["_target_"] == "project.callbacks.GramMatrixCallback"
+    assert node["_target_"] == "gramscope.callbacks.GramMatrixCallback"
     assert (node["feature_key"], node["log_every_n_steps"]) == ("student_cls_token", 100)
     assert {"max_samples", "log_key", "capture", "module", "save_dir"} <= set(node)
 

@@ -97,7 +97,7 @@ class TestWhatIsWrongIsFound:
         [
             done("no", returncode=1),
             done("", left=("ray",)),
-            done("/a/site-packages/project/x.py:3: UserWarning: hm"),
+            done("/a/site-packages/gramscope/x.py:3: UserWarning: hm"),
             done("WARNING: hydra-gramscope 0.1.0 does not provide the extra 'swep'"),
         ],
         ids=["exit code", "process left", "warning", "extra"],

@@ -31,9 +31,9 @@ PRELOADED = (
     "torch",
     "pytorch_lightning",
     "lightning.pytorch",
-    "project.job",
-    "project.callbacks",
-    "project.dinov2.datamodule",
+    "project.job.run",
+    "gramscope.callbacks",
+    "project.data.datamodule",
     "project.dinov2.module",
 )
 

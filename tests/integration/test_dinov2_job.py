@@ -16,10 +16,10 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from project.callbacks import GramMatrixCallback
-from project.metrics import gram_matrix
+from gramscope.callbacks import GramMatrixCallback
+from gramscope.metrics import gram_matrix
 from project.train import config_dir
-from tests.callbacks.test_observer import assert_same
+from tests.gramscope.callbacks.test_observer import assert_same
 from tests.support import events, trainer, wandb_history, wandb_images
 
 pytestmark = pytest.mark.slow

@@ -9,8 +9,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from project.instantiate import ConfigError
-from project.job import train
+from gramscope.config.instantiate import ConfigError
+from project.job.run import train
 from project.train import config_dir
 from tests.support import events
 
@@ -186,7 +186,7 @@ class TestWandb:
         config: Callable[..., DictConfig],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        from project.instantiate import build
+        from gramscope.config.instantiate import build
 
         monkeypatch.delenv("WANDB_MODE", raising=False)
         for name, value in environment.items():
@@ -265,7 +265,7 @@ class TestGram:
         )
         gram = cfg.callbacks[0]
         assert (gram._target_, gram.feature_key, gram.max_samples) == (
-            "project.callbacks.GramMatrixCallback",
+            "gramscope.callbacks.GramMatrixCallback",
             "teacher_cls_token",
             128,
         )

@@ -40,19 +40,10 @@ def test_an_application_not_ours_gets_the_presets_and_pays_for_no_torch(
         "app.py", "+callbacks=gram_teacher", cwd=tmp_path, executable=environment / "python"
     )
 
-    assert "_target_: project.callbacks.GramMatrixCallback" in said
+    assert "_target_: gramscope.callbacks.GramMatrixCallback" in said
     assert "feature_key: teacher_cls_token" in said
     assert "torch: False" in said
     assert "someone else's plugin: True" in said
-
-
-def test_the_job_brings_its_conf(environment: Path, tmp_path: Path) -> None:
-    command = [str(environment / "gramscope-train"), "--cfg", "job", "--package", "trainer"]
-
-    said = python(*command, cwd=tmp_path, executable=environment / "python")
-
-    assert "_target_: pytorch_lightning.Trainer" in said
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_console_script_is_there(environment: Path, tmp_path: Path) -> None:
@@ -71,11 +62,10 @@ def test_a_wheel_holds_what_it_should_and_nothing_else(
         names = set(wheel.namelist())
 
     top = {name.partition("/")[0] for name in names}
-    assert top == {"project", "hydra_plugins", "hydra_gramscope-0.1.0.dist-info"}
+    assert top == {"gramscope", "hydra_plugins", "hydra_gramscope-0.1.0.dist-info"}
     assert "hydra_plugins/__init__.py" not in names
     assert {
-        "project/py.typed",
-        "hydra_plugins/hydra_gramscope/conf/train.yaml",
+        "gramscope/py.typed",
         "hydra_gramscope-0.1.0.dist-info/licenses/LICENSE",
     } <= names
     assert [name for name in names if name.endswith((".pyc", ".ckpt"))] == []

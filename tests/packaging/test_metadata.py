@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-import project
+import gramscope
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -59,8 +59,8 @@ def test_what_is_installed_is_what_is_pinned() -> None:
 
 
 def test_the_version_is_said_once_and_the_same() -> None:
-    assert METADATA["version"] == project.__version__
-    assert re.search(rf"^## (Unreleased|{re.escape(project.__version__)})", _changelog(), re.M)
+    assert METADATA["version"] == gramscope.__version__
+    assert re.search(rf"^## (Unreleased|{re.escape(gramscope.__version__)})", _changelog(), re.M)
 
 
 def test_the_plugin_namespace_has_no_init() -> None:

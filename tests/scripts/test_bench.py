@@ -180,11 +180,11 @@ def test_startup(tmp_path: Path) -> None:
     }
     assert all(row["wall_s"]["n"] == 2 for row in starts.values())
     assert {"low", "value", "high"} <= starts["with"]["added_s"].keys()
-    assert "project" in results["imported"]
+    assert "gramscope" in results["imported"]
     assert not {"torch", "numpy", "pytorch_lightning"} & set(results["imported"])
     assert 0 < results["import_s"]["min"] < starts["with"]["wall_s"]["max"]
     parts = [part["name"] for part in results["parts"]]
-    assert {"project", "project.config", "project.presets", "filling the store"} <= set(parts)
+    assert {"gramscope", "gramscope.config.callbacks", "gramscope.config.presets", "filling the store"} <= set(parts)
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from project import instantiate_callbacks
+from gramscope import instantiate_callbacks
 
 
 @hydra.main(version_base="1.3", config_path="conf_list", config_name="train_list")

@@ -8,7 +8,7 @@ import logging
 import hydra
 from omegaconf import DictConfig
 
-import project
+import gramscope
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ def main(cfg: DictConfig) -> float | None:
     from lightning_fabric import seed_everything
 
     seed_everything(cfg.seed)
-    callbacks = project.instantiate_callbacks(cfg.callbacks)
+    callbacks = gramscope.instantiate_callbacks(cfg.callbacks)
     trainer = hydra.utils.instantiate(cfg.trainer, callbacks=callbacks)
     model = hydra.utils.instantiate(cfg.model)
     log.info("callbacks: %s", [type(callback).__name__ for callback in callbacks])
@@ -28,7 +28,7 @@ def main(cfg: DictConfig) -> float | None:
     for callback in callbacks:
         if hasattr(callback, "summary"):
             log.info("summary: %s", callback.summary)
-    return project.objective(trainer, cfg.objective)
+    return gramscope.objective(trainer, cfg.objective)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from hydra_zen import builds, make_config, store, zen
 from pytorch_lightning.callbacks import Timer
 from tiny import SelfDistillation
 
-from project.callbacks import GramMatrixCallback
+from gramscope.callbacks import GramMatrixCallback
 
 TrainerConfig = builds(
     pl.Trainer,

@@ -1,0 +1,1 @@
+"""What Hydra composes: the callbacks' settings, the presets, and objects made of them. No torch."""

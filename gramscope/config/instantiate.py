@@ -1,0 +1,167 @@
+"""From a composed config to objects, with one clear message when something is wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from hydra.errors import CompactHydraException, InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
+
+from gramscope.config.presets import PRESETS
+
+__all__ = ["ConfigError", "build", "callback_nodes", "instantiate_callbacks"]
+
+
+class ConfigError(CompactHydraException, ValueError):
+    """A config that can't be used; Hydra shows the message without a stack trace."""
+
+
+def instantiate_callbacks(cfg: Any) -> list[Any]:
+    """Instantiate every callback below a config node.
+
+    Args:
+        cfg: What stands under `callbacks` in a composed config: a mapping of names to callbacks,
+            a list of callbacks, any nesting of the two, or null.
+            A null entry is a callback that is switched off.
+
+    Returns:
+        The callbacks, in the order of the config.
+
+    Raises:
+        ConfigError: If an entry is a string or lacks `_target_`, if a callback refuses a value, or
+            if two gram callbacks would log the same feature under the same key.
+
+    Example:
+        >>> instantiate_callbacks({"off": None})
+        []
+    """
+    made = [(key, build(node, key)) for key, node in callback_nodes(cfg)]
+    _require_distinct(made)
+    return [callback for _, callback in made]
+
+
+def _require_distinct(made: Iterable[tuple[str, Any]]) -> None:
+    """Refuse gram callbacks whose pictures could not be told apart."""
+    seen: dict[tuple[str, str], str] = {}
+    for key, callback in made:
+        # Not imported here: that would cost applications that have none.
+        if not hasattr(callback, "latest_logged"):
+            continue
+        one = (callback.log_key, callback.feature_key)
+        if one in seen:
+            raise ConfigError(
+                f"`{seen[one]}` and `{key}` both log feature_key='{one[1]}' under "
+                f"log_key='{one[0]}'. Leave one out, or give `{key}` another feature "
+                f"(`{key}.feature_key=…`) or a key of its own (`{key}.log_key=…`)."
+            )
+        seen[one] = key
+
+
+def build(node: Any, key: str, *, partial: bool = False) -> Any:
+    """Instantiate one node; what its constructor says about a value is said of `key`.
+
+    Args:
+        node: A config with `_target_`.
+        key: Where the node stands in the config, for messages.
+        partial: Leave the call to the caller, who has more arguments to give.
+
+    Returns:
+        What `_target_` makes, or with `partial` a callable that makes it.
+
+    Raises:
+        ConfigError: If there is no `_target_`, or if the target refuses a value.
+    """
+    if not isinstance(node, (DictConfig, Mapping)) or not node.get("_target_"):
+        raise ConfigError(f"Expected `{key}` to be a node with `_target_` but got {_show(node)}.")
+    try:
+        _require_values(node, key)
+        # Plain lists and dicts, since few constructors know OmegaConf's.
+        return instantiate(node, _convert_="all", **({"_partial_": True} if partial else {}))
+    except InterpolationResolutionError as error:
+        raise ConfigError(f"`{key}` can't be set up: {error}") from error
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, ConfigError):
+            raise cause from None
+        # Wrong values and names, missing files: the user's to mend. Anything else is a bug, and
+        # keeps its own trace.
+        if isinstance(cause, (ValueError, TypeError, OSError)):
+            raise ConfigError(f"`{key}` can't be set up: {cause}") from error
+        raise
+
+
+def _require_values(node: Any, key: str) -> None:
+    """Name what the config leaves to the user (`???`) and the user has not given."""
+    missing = sorted(OmegaConf.missing_keys(node)) if OmegaConf.is_config(node) else []
+    if missing:
+        names = ", ".join(f"{name}=…" for name in missing)
+        raise ConfigError(f"`{key}` can't be set up before it has a value for: {names}")
+
+
+def callback_nodes(cfg: Any, key: str = "callbacks") -> Iterator[tuple[str, Any]]:
+    """Yield each callback's node with its dotted key, leaving out what is null.
+
+    Args:
+        cfg: As for `instantiate_callbacks`.
+        key: Where `cfg` stands in the config, for messages.
+
+    Yields:
+        Dotted key and node, in the order of the config.
+
+    Raises:
+        ConfigError: If an entry is neither a callback nor a container of callbacks.
+    """
+    if cfg is None:
+        return
+    if isinstance(cfg, (ListConfig, list, tuple)):
+        for index, child in enumerate(cfg):
+            yield from callback_nodes(child, f"{key}.{index}")
+    elif not isinstance(cfg, (DictConfig, Mapping)):
+        raise ConfigError(_not_a_callback(key, cfg))
+    elif "_target_" in cfg:
+        yield key, cfg
+    elif key != "callbacks" and any(not _is_container(child) for child in cfg.values()):
+        raise ConfigError(_without_target(key, cfg))
+    else:
+        for name, child in cfg.items():
+            yield from callback_nodes(child, f"{key}.{name}")
+
+
+def _is_container(value: Any) -> bool:
+    return value is None or isinstance(value, (DictConfig, ListConfig, Mapping, list, tuple))
+
+
+def _not_a_callback(key: str, value: Any) -> str:
+    message = f"Expected `{key}` to be a callback, a node with `_target_`, but got {_show(value)}."
+    if not isinstance(value, str):
+        return message
+    if value not in PRESETS:
+        return f"{message} {_did_you_mean(value)}"
+    return (
+        f"{message} '{value}' is a preset, and it did not reach the config as one. "
+        f"On the command line write `+callbacks={value}`, in a YAML defaults list "
+        f"`- /callbacks/{value}`. If you did, the Hydra application does not see the plugin: "
+        f"`pip install hydra-gramscope` in its environment."
+    )
+
+
+def _without_target(key: str, node: Any) -> str:
+    name = key.rpartition(".")[2]
+    return (
+        f"Expected `{key}` to be a callback, but it has no `_target_`: {_show(node)}. "
+        f"{_did_you_mean(name)}"
+    )
+
+
+def _did_you_mean(name: str) -> str:
+    names = difflib.get_close_matches(name, PRESETS, n=3, cutoff=0.5) or list(PRESETS)
+    listed = ", ".join(f"`+callbacks={name}`" for name in names)
+    return f"Presets of hydra-gramscope are added with {listed}."
+
+
+def _show(value: Any) -> str:
+    return repr(OmegaConf.to_container(value) if OmegaConf.is_config(value) else value)

@@ -1,0 +1,19 @@
+"""Representation-health metrics: pure functions on tensors, without Lightning or state."""
+
+from gramscope.metrics.gram import (
+    gram_matrix,
+    offdiag_max,
+    offdiag_mean,
+    offdiag_min,
+    offdiag_std,
+)
+from gramscope.metrics.spectrum import singular_values
+
+__all__ = [
+    "gram_matrix",
+    "offdiag_max",
+    "offdiag_mean",
+    "offdiag_min",
+    "offdiag_std",
+    "singular_values",
+]

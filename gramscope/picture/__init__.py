@@ -1,0 +1,1 @@
+"""The picture of a gram matrix, the process that draws it, and that process' client."""

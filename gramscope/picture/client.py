@@ -1,0 +1,163 @@
+"""Has pictures drawn by a helper process, so that drawing never holds training's interpreter."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+__all__ = ["RenderClient", "RenderError"]
+
+_ROOT = str(Path(__file__).resolve().parents[2])
+# The first entry of sys.path would be the working directory, whose modules may shadow any name.
+_START = f"import sys; sys.path[0] = {_ROOT!r}; from gramscope.picture.server import main; main()"
+
+
+class RenderError(Exception):
+    """No picture could be had; the message says why."""
+
+
+class RenderClient:
+    """One helper process, started when first needed and restarted once if it dies.
+
+    Use it from one thread.
+
+    Args:
+        timeout_s: Seconds to wait for a picture.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._starts_left = 2
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the helper; ``None`` while there is none."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the helper if there is none.
+
+        Raises:
+            RenderError: If it cannot be started, or died twice.
+        """
+        self._running()
+
+    def png(self, gram: Tensor, title: str, boundaries: Sequence[int] = ()) -> bytes:
+        """Have one gram matrix drawn.
+
+        Args:
+            gram: ``[N, N]`` float32.
+            title: Text above the picture.
+            boundaries: Indices of the first sample of each further rank.
+
+        Returns:
+            A PNG file's bytes.
+
+        Raises:
+            RenderError: If the helper died twice, hangs, or cannot draw this.
+        """
+        head = json.dumps({"n": len(gram), "title": title, "boundaries": list(boundaries)})
+        request = head.encode() + b"\n" + gram.contiguous().numpy().tobytes()
+        while True:
+            process = self._running()
+            try:
+                return self._ask(process, request)
+            except (OSError, EOFError, ValueError) as error:  # it died, or talks nonsense
+                self._end()
+                if not self._starts_left:
+                    raise RenderError(f"the renderer died twice ({error!r})") from error
+
+    def close(self) -> None:
+        """End the helper for good; a thread that still asks for a picture gets none."""
+        self._starts_left = 0
+        self._end()
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for pipe in (process.stdin, process.stdout):
+            try:
+                if pipe is not None:
+                    pipe.close()
+            except OSError:  # what was still buffered for a dead helper
+                pass
+        # Not by the end of its input alone: data loader workers may hold copies of the pipe.
+        process.kill()
+        process.wait()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is not None:
+            return self._process
+        if not self._starts_left:
+            raise RenderError("the renderer died twice, or was closed")
+        self._starts_left -= 1
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _START],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                # Ctrl-C in the terminal is for the training process, which still wants pictures.
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError as error:
+            raise RenderError(f"the renderer could not be started ({error!r})") from error
+        return self._process
+
+    def _ask(self, process: subprocess.Popen[bytes], request: bytes) -> bytes:
+        assert process.stdin is not None and process.stdout is not None
+        deadline = time.monotonic() + self._timeout_s
+        try:
+            _write_all(process.stdin.fileno(), request, deadline)
+            head, body = _read_line(process.stdout.fileno(), deadline)
+            answer = json.loads(head)
+            while len(body) < answer["size"]:
+                body += _read_some(process.stdout.fileno(), deadline)
+        except TimeoutError as error:
+            self._end()
+            raise RenderError(f"no picture within {self._timeout_s} s") from error
+        if answer["error"]:
+            raise RenderError(answer["error"])
+        return bytes(body)
+
+
+def _read_line(fd: int, deadline: float) -> tuple[bytes, bytes]:
+    data = b""
+    while b"\n" not in data:
+        data += _read_some(fd, deadline)
+    line, _, rest = data.partition(b"\n")
+    return line, rest
+
+
+def _read_some(fd: int, deadline: float) -> bytes:
+    _wait_for(fd, selectors.EVENT_READ, deadline)
+    data = os.read(fd, 1 << 20)
+    if not data:
+        raise EOFError("it closed its output")
+    return data
+
+
+def _write_all(fd: int, data: bytes, deadline: float) -> None:
+    left = memoryview(data)
+    while left:
+        _wait_for(fd, selectors.EVENT_WRITE, deadline)
+        # No more than a pipe takes at once: a larger write would wait for a helper that hangs.
+        left = left[os.write(fd, left[: select.PIPE_BUF]) :]
+
+
+def _wait_for(fd: int, events: int, deadline: float) -> None:
+    with selectors.DefaultSelector() as selector:
+        selector.register(fd, events)
+        if not selector.select(max(0.0, deadline - time.monotonic())):
+            raise TimeoutError

@@ -1,0 +1,53 @@
+"""The helper process that draws pictures: requests on its standard input, PNG files on its output.
+
+A request is a line of JSON (`n`, `title`, `boundaries`) followed by the gram matrix as
+``n * n`` float32; the answer is a line of JSON (`size`, `error`) followed by `size` bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import BinaryIO
+
+import numpy as np
+
+from gramscope.picture.heatmap import HeatmapRenderer
+
+__all__ = ["main", "serve"]
+
+
+def serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer requests until there are no more.
+
+    Args:
+        requests: Where they come from.
+        answers: Where the pictures go.
+    """
+    renderer = HeatmapRenderer()
+    while line := requests.readline():
+        request = json.loads(line)
+        n = request["n"]
+        gram = np.frombuffer(requests.read(n * n * 4), np.float32).reshape(n, n)
+        try:
+            picture = renderer.png(gram, request["title"], tuple(request["boundaries"]))
+            error = ""
+        except Exception as problem:  # one bad picture must not cost the others
+            picture, error = b"", repr(problem)
+        head = json.dumps({"size": len(picture), "error": error})
+        answers.write(head.encode() + b"\n" + picture)
+        answers.flush()
+
+
+def main() -> None:
+    """Serve the parent process; whatever libraries print goes to standard error."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    if hasattr(os, "nice"):
+        os.nice(10)  # a picture can wait for a training step, not the other way round
+    serve(sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":
+    main()

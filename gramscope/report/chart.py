@@ -1,0 +1,124 @@
+"""Small line charts of a run's history, as coordinates for inline SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gramscope.report.history import History
+from gramscope.report.summary import format_value
+
+__all__ = ["CHARTED", "Chart", "Scale", "common_scale", "draw_chart"]
+
+CHARTED = ("offdiag_mean", "offdiag_std")
+
+_WIDTH, _HEIGHT = 220, 150
+_LEFT, _RIGHT, _TOP, _BOTTOM = 26, 8, 8, 18
+_MARKED_POINTS = 24  # with more, markers run into each other
+_BUCKETS = 200  # about one for each pixel of width
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The axes that all charts of a page share."""
+
+    last_step: int
+    lowest: float
+    """0 unless a value is below, then −0.5 or −1; the upper end is 1."""
+
+    def x(self, step: float) -> float:
+        """Pixels from the left.
+
+        Args:
+            step: Optimizer step.
+        """
+        return round(_LEFT + step / self.last_step * (_WIDTH - _LEFT - _RIGHT), 1)
+
+    def y(self, value: float) -> float:
+        """Pixels from the top.
+
+        Args:
+            value: A metric's value; those beyond the axis stay at its end.
+        """
+        share = (1 - min(max(value, self.lowest), 1)) / (1 - self.lowest)
+        return round(_TOP + share * (_HEIGHT - _TOP - _BOTTOM), 1)
+
+    @property
+    def y_ticks(self) -> list[tuple[float, str]]:
+        """Pixels from the top and label of each tick."""
+        ticks = (-1, -0.5, 0, 0.5, 1)
+        return [(self.y(t), f"{t:g}".replace("-", "−")) for t in ticks if t >= self.lowest]
+
+    @property
+    def x_ticks(self) -> list[tuple[float, str]]:
+        """Pixels from the left and label of each tick."""
+        return [(self.x(step), str(step)) for step in (0, self.last_step)]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One metric."""
+
+    metric: str
+    points: str
+    """``x,y x,y …``."""
+    markers: list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One run."""
+
+    lines: list[Line]
+    text: str
+    """What the chart shows, for those who do not see it."""
+    width: int = _WIDTH
+    height: int = _HEIGHT
+
+
+def common_scale(histories: Sequence[History]) -> Scale:
+    """Axes on which all of these can be compared.
+
+    Args:
+        histories: What is to be charted.
+    """
+    values = [v for h in histories for metric in CHARTED for _, v in h.series(metric)]
+    lowest = min(values, default=0.0)
+    return Scale(
+        last_step=max([1, *(h.last_step for h in histories)]),
+        lowest=0 if lowest >= 0 else -0.5 if lowest >= -0.5 else -1,
+    )
+
+
+def draw_chart(history: History, scale: Scale) -> Chart:
+    """The chart of one run.
+
+    Args:
+        history: Its records.
+        scale: The common axes.
+    """
+    lines, texts = [], []
+    for metric in CHARTED:
+        series = history.series(metric)
+        if not series:
+            continue
+        at = [(scale.x(step), scale.y(value)) for step, value in _thinned(series)]
+        points = " ".join(f"{x},{y}" for x, y in at)
+        lines.append(Line(metric, points, at if len(at) <= _MARKED_POINTS else []))
+        (first, start), (last, end) = series[0], series[-1]
+        texts.append(
+            f"{metric} {format_value(metric, start)} at step {first}, "
+            f"{format_value(metric, end)} at step {last}"
+        )
+    return Chart(lines, "; ".join(texts))
+
+
+def _thinned(series: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """A long series without the points that a small chart could not show anyway."""
+    if len(series) <= 2 * _BUCKETS:
+        return series
+    kept = {series[0], series[-1]}
+    for i in range(_BUCKETS):
+        bucket = series[i * len(series) // _BUCKETS : (i + 1) * len(series) // _BUCKETS]
+        kept |= {min(bucket, key=lambda p: p[1]), max(bucket, key=lambda p: p[1])}
+    return sorted(kept)

@@ -1,0 +1,155 @@
+"""The jobs of a sweep: where they are and what was set for each."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gramscope.report.errors import ReportError
+from gramscope.report.files import plain, read_yaml
+
+__all__ = ["Job", "find_jobs"]
+
+
+@dataclass
+class Job:
+    """One run of a Hydra application."""
+
+    directory: Path
+    name: str
+    """Its number in the sweep, or where that says nothing its path below the sweep."""
+    number: int | None
+    overrides: dict[str, str]
+    """Value by key, both as written on the command line, without ``+``."""
+    callbacks: tuple[str, ...]
+    """Paths of the gram callbacks in its config, ``callbacks.gram_teacher`` or ``callbacks[0]``."""
+    keeps_events: bool
+    """Whether its config has all of them keep their events."""
+    events_files: list[Path] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def find_jobs(directory: Path) -> tuple[list[Job], list[str]]:
+    """The jobs below a directory, in the order of their numbers, and what could not be searched.
+
+    Args:
+        directory: A multirun's directory, or that of a single run.
+
+    Raises:
+        ReportError: If it is no directory or holds no job.
+    """
+    try:
+        if not directory.exists():
+            raise ReportError(f"{directory} does not exist")
+        if not directory.is_dir():
+            raise ReportError(f"{directory} is a file; give the directory of a Hydra multirun")
+        os.scandir(directory).close()
+    except OSError as error:
+        raise ReportError(f"{directory} cannot be read ({error.strerror})") from None
+    places, events_files, unreadable = _search(directory)
+    if not places:
+        raise ReportError(
+            f"{directory} holds no Hydra job: expected directories with .hydra/overrides.yaml, "
+            f"as `python train.py -m …` makes them (hydra.output_subdir=null leaves them out)"
+        )
+    jobs = {place: _read_job(place) for place in places}
+    for path in events_files:
+        owner = next((jobs[parent] for parent in path.parents if parent in jobs), None)
+        if owner is not None:
+            owner.events_files.append(path)
+    ordered = sorted(jobs.values(), key=lambda job: _order(job, directory))
+    numbers = [job.number for job in ordered if job.number is not None]
+    if len(set(numbers)) == len(numbers):
+        for job in ordered:
+            job.name = _path_name(job, directory) if job.number is None else str(job.number)
+    else:  # several sweeps: their numbers repeat
+        for job in ordered:
+            job.name = _path_name(job, directory)
+    return ordered, unreadable
+
+
+def _search(directory: Path) -> tuple[list[Path], list[Path], list[str]]:
+    places, events_files = [], []
+    unreadable: list[str] = []
+
+    def note(error: OSError) -> None:
+        unreadable.append(f"{plain(error.filename)} cannot be read ({error.strerror})")
+
+    for parent, directories, files in os.walk(directory, onerror=note):
+        here = Path(parent)
+        if ".hydra" in directories and (here / ".hydra" / "overrides.yaml").is_file():
+            places.append(here)
+        if "events.jsonl" in files:
+            events_files.append(here / "events.jsonl")
+        # Launchers keep their own copies of jobs in hidden directories (.submitit).
+        directories[:] = sorted(d for d in directories if not d.startswith("."))
+    return places, events_files, unreadable
+
+
+def _read_job(place: Path) -> Job:
+    problems: list[str] = []
+
+    def read(name: str) -> Any:
+        try:
+            return read_yaml(place / ".hydra" / name)
+        except ValueError as error:
+            problems.append(str(error))
+            return None
+
+    overrides = read("overrides.yaml")
+    if overrides is not None and not isinstance(overrides, list):
+        problems.append("overrides.yaml is not a list")
+    number = _at(read("hydra.yaml"), "hydra", "job", "num")
+    config = read("config.yaml")
+    callbacks = dict(_callbacks(config))
+    return Job(
+        directory=place,
+        name="",
+        number=number if isinstance(number, int) else None,
+        overrides=dict(_overrides(overrides)),
+        callbacks=tuple(callbacks),
+        # The bundled job hands `gram_dir` to callbacks without a `save_dir`.
+        keeps_events=bool(_at(config, "gram_dir")) or all(callbacks.values()),
+        problems=problems,
+    )
+
+
+def _overrides(lines: Any) -> Iterator[tuple[str, str]]:
+    # By Hydra's grammar the first = ends the key, and nothing but + and ~ comes before it.
+    for line in lines if isinstance(lines, list) else ():
+        key, equals, value = plain(line).partition("=")
+        deleted = key.startswith("~")
+        yield key.lstrip("+~"), "(deleted)" if deleted else value if equals else ""
+
+
+def _callbacks(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Path and `save_dir` of every gram callback."""
+    if isinstance(node, dict):
+        if str(node.get("_target_", "")).rpartition(".")[2] == "GramMatrixCallback":
+            yield path, node.get("save_dir")
+        for key, child in node.items():
+            yield from _callbacks(child, f"{path}.{plain(key)}" if path else plain(key))
+    elif isinstance(node, list):
+        for index, child in enumerate(node):
+            yield from _callbacks(child, f"{path}[{index}]")
+
+
+def _at(node: Any, *keys: str) -> Any:
+    for key in keys:
+        node = node.get(key) if isinstance(node, dict) else None
+    return node
+
+
+def _path_name(job: Job, directory: Path) -> str:
+    relative = job.directory.relative_to(directory).as_posix()
+    return plain(directory.resolve().name if relative == "." else relative)
+
+
+def _order(job: Job, directory: Path) -> tuple[bool, int, list[tuple[bool, int, str]]]:
+    parts = re.split(r"(\d+)", job.directory.relative_to(directory).as_posix())
+    natural = [(p.isdecimal(), int(p) if p.isdecimal() else 0, p) for p in parts]
+    return job.number is None, job.number or 0, natural

@@ -1,0 +1,108 @@
+"""What a sweeper optimises: the number, or numbers, that a job returns.
+
+No torch here, and nothing of Lightning but the trainer that is passed in.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gramscope.config.instantiate import ConfigError
+from gramscope.sweep.job import sweep_job
+
+__all__ = ["check_objective", "objective"]
+
+log = logging.getLogger(__name__)
+
+
+def objective(trainer: Any, name: str | Sequence[str] | None) -> float | list[float] | None:
+    """Return the number, or numbers, that a sweeper is to optimise.
+
+    Args:
+        trainer: A Lightning trainer after `fit`.
+        name: A metric by the key that loggers have it under: one of a gram callback, from its
+            last event (``representation/offdiag_mean``), or one in `trainer.callback_metrics`
+            (``train/loss``); several for a sweep with several directions; None for none.
+
+    Returns:
+        Its value, or a list of theirs; None, with a warning, if one is not a finite number, as
+        after a run that diverged: Optuna's sweeper counts such a job as failed and goes on, where
+        NaN would end the sweep.
+        None also without a name, and on all ranks but the first, whose word counts.
+
+    Raises:
+        ConfigError: If there is no such metric.
+
+    Example:
+        The last line of a job: ``return gramscope.objective(trainer, cfg.objective)``.
+    """
+    if name is None or not trainer.is_global_zero:
+        return None
+    metrics = dict(trainer.callback_metrics)
+    for callback in trainer.callbacks:
+        metrics.update(getattr(callback, "latest_logged", {}))
+    names = [name] if isinstance(name, str) else list(name)
+    values = [value for one in names if (value := _finite(metrics, one)) is not None]
+    if len(values) < len(names):
+        return None
+    return values[0] if isinstance(name, str) else values
+
+
+def _finite(metrics: Mapping[str, Any], name: str) -> float | None:
+    if name not in metrics:
+        there = ", ".join(sorted(metrics)) or "none"
+        raise ConfigError(
+            f"Expected `objective` to be a metric of the run but got '{name}'; there are: {there}."
+        )
+    value = float(metrics[name])
+    if not math.isfinite(value):
+        log.warning("The objective %s has no value in this run; the sweeper gets none.", name)
+        return None
+    return value
+
+
+def check_objective(name: str | Sequence[str] | None, callbacks: Sequence[Any], steps: int) -> None:
+    """Refuse, before a job trains, an objective that it could not return.
+
+    Args:
+        name: As for `objective`. What the module is going to log can't be known here.
+        callbacks: The trainer's.
+        steps: Optimizer steps that the job takes; -1 if that is open.
+
+    Raises:
+        ConfigError: If a gram callback's metric is asked for that none will have, or if there is
+            no objective for a sweeper that needs one.
+    """
+    job = sweep_job()
+    if name is None and job is not None and job.optimises:
+        raise ConfigError(
+            "The sweeper optimises what a job returns, and `objective` is null: name a metric, "
+            "for example objective=representation/offdiag_mean."
+        )
+    watching = [callback for callback in callbacks if hasattr(callback, "latest_logged")]
+    due = {key: c.log_every_n_steps for c in watching for key in _keys(c, len(watching))}
+    for one in [name] if isinstance(name, str) else name or []:
+        if not one.startswith("representation/"):
+            continue
+        if one not in due:
+            there = ", ".join(sorted(due)) or "none without a gram callback"
+            raise ConfigError(
+                f"Expected `objective` to be a metric of the run but got '{one}'; "
+                f"those of gram callbacks are: {there}."
+            )
+        if 0 <= steps < due[one]:
+            raise ConfigError(
+                f"The objective '{one}' would have no value: the job takes {steps} optimizer "
+                f"steps, and a gram matrix is due every {due[one]}. Lower log_every_n_steps."
+            )
+
+
+def _keys(callback: Any, watching: int) -> Iterator[str]:
+    """Keys that the metrics of a gram callback will have, one of several or alone."""
+    for key in callback.latest_logged:
+        metric = key.rpartition("/")[2]
+        of_feature = f"/{callback.feature_key}" if watching > 1 else ""
+        yield f"representation{of_feature}/{metric}"

@@ -1,6 +1,0 @@
-"""Compares the jobs of a Hydra multirun; imports neither torch nor Lightning."""
-
-from project.report.errors import ReportError
-from project.report.sweep_report import sweep_report
-
-__all__ = ["ReportError", "sweep_report"]

@@ -1,0 +1,81 @@
+"""What the constructor accepts, and what it says to the rest."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gramscope.callbacks import GramMatrixCallback
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_the_first_three_parameters_are_the_contract() -> None:
+    parameters = list(inspect.signature(GramMatrixCallback).parameters.values())
+
+    assert [(p.name, p.default) for p in parameters[:3]] == [
+        ("log_every_n_steps", 100),
+        ("feature_key", "teacher_cls_token"),
+        ("max_samples", 128),
+    ]
+    assert all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters[:3])
+    assert all(p.kind is p.KEYWORD_ONLY for p in parameters[3:])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"log_every_n_steps": 0}, "`log_every_n_steps` to be at least 1, but got 0"),
+        ({"log_every_n_steps": -5}, "`log_every_n_steps` to be at least 1, but got -5"),
+        ({"log_every_n_steps": 2.5}, "`log_every_n_steps` to be a whole number, but got 2.5"),
+        ({"log_every_n_steps": True}, "`log_every_n_steps` to be a whole number, but got True"),
+        ({"max_samples": 0}, "`max_samples` to be at least 1, but got 0"),
+        ({"max_samples": "8"}, "`max_samples` to be a whole number, but got '8'"),
+        ({"feature_key": ""}, "`feature_key` to be a non-empty string, but got ''"),
+        ({"feature_key": None}, "`feature_key` to be a non-empty string, but got None"),
+        ({"log_key": " "}, "`log_key` to be a non-empty string, but got ' '"),
+        ({"module": 3}, "`module` to be a non-empty string, but got 3"),
+        ({"capture": "hook"}, "`capture` to be one of 'auto', 'outputs', .* but got 'hook'"),
+        ({"max_pending": 0}, "`max_pending` to be at least 1, but got 0"),
+        ({"timeout_s": 0}, "`timeout_s` to be a finite number of seconds above 0, but got 0"),
+        ({"timeout_s": float("inf")}, "`timeout_s` to be a finite number .* but got inf"),
+        ({"timeout_s": "1"}, "`timeout_s` to be a number of seconds, but got '1'"),
+        ({"save_dir": __file__}, "`save_dir` to be a directory .* is not a directory"),
+        ({"save_dir": f"{__file__}/x"}, "`save_dir` to be a directory .* is not a directory"),
+    ],
+    ids=str,
+)
+def test_a_wrong_argument_is_named_with_its_value_and_what_is_right(
+    arguments: dict[str, Any], says: str
+) -> None:
+    with pytest.raises((ValueError, TypeError), match=f"Expected argument {says}"):
+        GramMatrixCallback(**arguments)
+
+
+def test_out_of_range_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="max_samples"):
+        GramMatrixCallback(max_samples=-1)
+
+
+def test_nothing_is_written_at_construction(tmp_path: Path) -> None:
+    GramMatrixCallback(save_dir=tmp_path / "a" / "b")
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_callbacks_imports_with_only_project_on_the_path(tmp_path: Path) -> None:
+    code = "from callbacks import GramMatrixCallback as C; print(C.__module__, C().max_samples)"
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "project")}
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["gramscope.callbacks.gram", "128"]

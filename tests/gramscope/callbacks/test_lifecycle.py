@@ -1,0 +1,305 @@
+"""Beginnings and ends: whatever ends a run, nothing is lost and nothing is left behind."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+from torch import Tensor
+
+from gramscope.callbacks import GramMatrixCallback
+from gramscope.monitor import Engine
+from gramscope.monitor.recorder import Gallery
+from tests.support import TinySSL, ValidatedSSL, events, trainer
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def steps(directory: Path) -> list[int]:
+    return [event["step"] for event in events(directory / "gram")]
+
+
+def helpers() -> list[str]:
+    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout
+    return [line for line in listing.splitlines() if "gramscope.picture.server" in line]
+
+
+def test_nothing_is_left_behind(tmp_path: Path) -> None:
+    module = TinySSL()
+    before = len(helpers())
+
+    trainer(tmp_path, [GramMatrixCallback(1, save_dir=tmp_path / "gram")]).fit(module)
+
+    assert not [t for t in threading.enumerate() if t.name.startswith("gramscope")]
+    assert not any(m._forward_hooks for m in module.modules())
+    assert len(helpers()) == before
+
+
+def test_repeated_fits_go_on_counting(tmp_path: Path) -> None:
+    callback = GramMatrixCallback(4, save_dir=tmp_path / "gram")
+    module = TinySSL()
+
+    for _ in range(2):
+        trainer(tmp_path, [callback], max_steps=8).fit(module)
+
+    assert steps(tmp_path) == [4, 8, 4, 8]
+    assert callback.outcomes == {"logged": 4}
+
+
+def test_a_fast_dev_run_is_watched(tmp_path: Path) -> None:
+    callback = GramMatrixCallback(1, save_dir=tmp_path / "gram")
+
+    trainer(tmp_path, [callback], fast_dev_run=2).fit(ValidatedSSL())
+
+    assert steps(tmp_path) == [1, 2]
+
+
+def test_validation_is_not_watched(tmp_path: Path) -> None:
+    callback = GramMatrixCallback(1, save_dir=tmp_path / "gram")
+    fit = trainer(tmp_path, [callback], max_steps=3)
+
+    fit.validate(ValidatedSSL(), verbose=False)
+    fit.fit(ValidatedSSL())
+    fit.validate(ValidatedSSL(), verbose=False)
+
+    assert steps(tmp_path) == [1, 2, 3]
+
+
+@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch")
+@pytest.mark.parametrize("stop_at", [7, 8])
+def test_a_resumed_run_neither_repeats_nor_drops_an_event(tmp_path: Path, stop_at: int) -> None:
+    def callback() -> GramMatrixCallback:
+        return GramMatrixCallback(4, save_dir=tmp_path / "gram")
+
+    first = trainer(tmp_path, [callback()], max_steps=stop_at)
+    first.fit(TinySSL())
+    first.save_checkpoint(tmp_path / "last.ckpt")
+    resumed = callback()
+    second = trainer(tmp_path, [resumed], max_steps=16)
+    second.fit(TinySSL(), ckpt_path=str(tmp_path / "last.ckpt"), weights_only=False)
+
+    assert steps(tmp_path) == [4, 8, 12, 16]
+    assert resumed.outcomes == {"logged": 4}
+
+
+def test_states_of_several_callbacks_are_kept_apart(tmp_path: Path) -> None:
+    callbacks = [
+        GramMatrixCallback(4, save_dir=tmp_path / "gram"),
+        GramMatrixCallback(6, "student_cls_token", save_dir=tmp_path / "gram"),
+    ]
+    fit = trainer(tmp_path, list(callbacks))
+
+    fit.fit(TinySSL())
+
+    assert len({c.state_key for c in callbacks}) == 2
+    states = fit._checkpoint_connector.dump_checkpoint()["callbacks"]
+    assert [states[c.state_key]["outcomes"] for c in callbacks] == [{"logged": 3}, {"logged": 2}]
+
+
+class Failing(TinySSL):
+    """Ends its run at the eighth batch."""
+
+    def __init__(self, error: type[BaseException]) -> None:
+        super().__init__()
+        self.error = error
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Any:
+        if batch_idx == 7:
+            raise self.error("as planned")
+        return super().training_step(batch, batch_idx)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_everything_up_to_an_exception_is_kept(tmp_path: Path, error: type[BaseException]) -> None:
+    callback = GramMatrixCallback(2, save_dir=tmp_path / "gram")
+
+    with pytest.raises((error, SystemExit)):
+        trainer(tmp_path, [callback]).fit(Failing(error))
+
+    assert steps(tmp_path) == [2, 4, 6]
+    assert callback.outcomes == {"logged": 3}
+    assert not [t for t in threading.enumerate() if t.name.startswith("gramscope")]
+
+
+def test_the_summary_says_what_became_of_the_steps(tmp_path: Path) -> None:
+    good = GramMatrixCallback(4, save_dir=tmp_path / "gram")
+    bad = GramMatrixCallback(4, "nope", save_dir=tmp_path / "gram")
+
+    trainer(tmp_path, [good, bad]).fit(TinySSL())
+
+    assert good.summary.startswith("teacher_cls_token: 3 logged, 0 skipped; training thread ")
+    assert bad.summary.startswith("nope: 0 logged, 3 skipped (missing_key 3); training thread ")
+
+
+class CopiesItself(TinySSL):
+    """Copies and pickles its model in the middle of every step, as an averaging callback would."""
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Any:
+        loss = super().training_step(batch, batch_idx)
+        self.copied = copy.deepcopy(self.model)
+        pickle.loads(pickle.dumps(self.model))
+        self.copied(batch)
+        return loss
+
+
+def test_a_watched_model_can_be_copied_and_pickled(tmp_path: Path) -> None:
+    callback = GramMatrixCallback(1, save_dir=tmp_path / "gram")
+    module = CopiesItself()
+
+    trainer(tmp_path, [callback], max_steps=3).fit(module)
+
+    assert callback.outcomes == {"logged": 3}
+    assert [e["n"] for e in events(tmp_path / "gram")] == [8, 8, 8]
+
+
+class CopiesCallbacks(pl.Callback):
+    def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
+        copy.deepcopy(trainer.callbacks[0])
+        pickle.dumps(trainer.callbacks[0])
+
+
+def test_a_callback_can_be_copied_and_pickled_while_it_watches(tmp_path: Path) -> None:
+    callback = GramMatrixCallback(1, save_dir=tmp_path / "gram")
+
+    trainer(tmp_path, [callback, CopiesCallbacks()], max_steps=2).fit(TinySSL())
+
+    assert callback.outcomes == {"logged": 2}
+
+
+def test_ctrl_c_while_the_end_is_waited_for_loses_nothing_silently(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+    draw = Gallery._draw
+    monkeypatch.setattr(Gallery, "_draw", lambda *args: (go.wait(10), draw(*args))[1])
+    wait_idle = Engine.wait_idle
+
+    def interrupted(engine: Engine, timeout_s: float) -> bool:
+        monkeypatch.setattr(Engine, "wait_idle", wait_idle)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Engine, "wait_idle", interrupted)
+    callback = GramMatrixCallback(4, save_dir=tmp_path / "gram")
+
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        trainer(tmp_path, [callback]).fit(TinySSL())
+    go.set()
+
+    assert callback.outcomes == {"shutdown": 3}
+    assert [(e["step"], e["reason"]) for e in events(tmp_path / "gram")] == [
+        (step, "shutdown") for step in (4, 8, 12)
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch")
+def test_an_event_in_flight_when_a_checkpoint_is_saved_is_in_its_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class SavesAtFour(pl.Callback):
+        def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
+            if trainer.global_step == 4:
+                trainer.save_checkpoint(tmp_path / "four.ckpt")
+
+    go = threading.Event()
+    draw = Gallery._draw
+    monkeypatch.setattr(Gallery, "_draw", lambda *args: (go.wait(10), draw(*args))[1])
+    first = GramMatrixCallback(2, save_dir=tmp_path / "gram")
+    timer = threading.Timer(1.0, go.set)
+    timer.start()
+    trainer(tmp_path, [first, SavesAtFour()], max_steps=8).fit(TinySSL())
+    resumed = GramMatrixCallback(2, save_dir=tmp_path / "resumed")
+    second = trainer(tmp_path, [resumed], max_steps=8)
+    second.fit(TinySSL(), ckpt_path=str(tmp_path / "four.ckpt"), weights_only=False)
+
+    assert first.outcomes == {"logged": 4}
+    assert resumed.outcomes == {"in_flight_at_checkpoint": 2, "logged": 2}
+    assert resumed.last_step == 8
+
+
+def test_a_run_that_cannot_start_watching_trains_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*args: Any) -> None:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(Engine, "__init__", broken)
+    callbacks = [GramMatrixCallback(4), GramMatrixCallback(4, "student_cls_token")]
+
+    fit = trainer(tmp_path, list(callbacks))
+    fit.fit(TinySSL())
+
+    assert fit.global_step == 12
+    assert [r.getMessage() for r in caplog.records if r.name.startswith("gramscope")] == [
+        "GramMatrixCallback stays off: it could not start: RuntimeError('planted')"
+    ]
+
+
+LIGHTNING = """
+import sys
+sys.path.insert(0, {root!r})
+{imports}
+import torch
+
+class Module(L.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.model = torch.nn.ModuleDict({{"l": torch.nn.Linear(4, 4)}})
+        self.model.forward = lambda x: {{"teacher_cls_token": self.model["l"](x)}}
+    def training_step(self, batch, batch_idx):
+        return self.model(batch)["teacher_cls_token"].square().mean()
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+    def train_dataloader(self):
+        return torch.utils.data.DataLoader(torch.randn(40, 4), batch_size=4)
+
+callback = GramMatrixCallback(2, save_dir="gram")
+trainer = L.Trainer(accelerator="cpu", max_steps=6, logger=False, enable_checkpointing=False,
+                    enable_progress_bar=False, callbacks={passed})
+trainer.fit(Module())
+trainer.save_checkpoint("last.ckpt")
+assert callback.outcomes == {{"logged": 3}}, callback.outcomes
+print(sorted(m for m in ("lightning.pytorch", "pytorch_lightning") if m in sys.modules))
+"""
+
+
+@pytest.mark.parametrize(
+    ("imports", "passed", "loaded"),
+    [
+        (
+            "import lightning.pytorch as L\nfrom gramscope.callbacks import GramMatrixCallback",
+            "callback",
+            "['lightning.pytorch']",
+        ),
+        (
+            "from gramscope.callbacks import GramMatrixCallback\nimport lightning.pytorch as L",
+            "[callback]",
+            None,
+        ),
+        (
+            "import pytorch_lightning as L\nfrom gramscope.callbacks import GramMatrixCallback",
+            "callback",
+            "['pytorch_lightning']",
+        ),
+    ],
+    ids=["lightning.pytorch", "lightning.pytorch-late", "pytorch_lightning"],
+)
+def test_trainers_of_both_lightnings_are_watched(
+    tmp_path: Path, imports: str, passed: str, loaded: str | None
+) -> None:
+    code = LIGHTNING.format(root=str(ROOT), imports=imports, passed=passed)
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert loaded in (None, done.stdout.strip().splitlines()[-1])
+    assert np.load(tmp_path / "gram/gram_matrix/step_00000006.npz")["gram"].shape == (4, 4)

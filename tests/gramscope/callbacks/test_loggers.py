@@ -1,0 +1,244 @@
+"""Every event is found again in what each logger stored, at its own step."""
+
+from __future__ import annotations
+
+import csv
+import logging
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+import pytest
+import torch
+import wandb
+from pytorch_lightning.callbacks import LearningRateMonitor
+from pytorch_lightning.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
+
+from gramscope.callbacks import GramMatrixCallback, MonitorProgressBar
+from tests.support import TinySSL, ValidatedSSL, trainer, wandb_history, wandb_images
+
+STATISTICS = {"offdiag_mean", "offdiag_std", "offdiag_min", "offdiag_max", "nonfinite_rows"}
+
+
+def offline_wandb(directory: Path) -> WandbLogger:
+    return WandbLogger(offline=True, save_dir=str(directory), project="test")
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_wandb_holds_every_event_however_much_else_is_logged(
+    tmp_path: Path, accumulate: int
+) -> None:
+    callback = GramMatrixCallback(5)
+    fit = trainer(
+        tmp_path,
+        [LearningRateMonitor("step"), callback],
+        logger=offline_wandb(tmp_path),
+        max_steps=23,
+        val_check_interval=4,
+        accumulate_grad_batches=accumulate,
+    )
+
+    fit.fit(ValidatedSSL(batches=80))
+    wandb.finish()
+
+    assert callback.outcomes == {"logged": 4}
+    images = wandb_images(tmp_path, "gram_matrix")
+    assert sorted(images) == [5, 10, 15, 20]
+    assert all(matplotlib.image.imread(path).shape[:2] == (540, 640) for path in images.values())
+    scalars = {
+        row["trainer/global_step"]: row
+        for row in wandb_history(tmp_path)
+        if "representation/offdiag_mean" in row
+    }
+    assert sorted(scalars) == [5, 10, 15, 20]
+    assert {k for k in scalars[20] if k.startswith("representation/")} == {
+        f"representation/{name}" for name in STATISTICS
+    }
+
+
+def test_several_callbacks_tell_their_keys_apart(tmp_path: Path) -> None:
+    callbacks = [
+        GramMatrixCallback(4),
+        GramMatrixCallback(6, "student_cls_token"),
+        GramMatrixCallback(6, "teacher_cls_token_backbone", log_key="backbone"),
+    ]
+
+    trainer(tmp_path, callbacks, logger=offline_wandb(tmp_path)).fit(TinySSL())
+    wandb.finish()
+
+    assert sorted(wandb_images(tmp_path, "gram_matrix/teacher_cls_token")) == [4, 8, 12]
+    assert sorted(wandb_images(tmp_path, "gram_matrix/student_cls_token")) == [6, 12]
+    assert sorted(wandb_images(tmp_path, "backbone")) == [6, 12]
+    assert not wandb_images(tmp_path, "gram_matrix")
+    keys = {key for row in wandb_history(tmp_path) for key in row}
+    assert "representation/teacher_cls_token/offdiag_std" in keys
+    assert "representation/student_cls_token/offdiag_std" in keys
+    assert "representation/offdiag_std" not in keys
+
+
+def test_one_feature_watched_twice_has_two_names_and_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    callbacks = [GramMatrixCallback(4, max_samples=n, save_dir=tmp_path / "g") for n in (2, 4)]
+
+    with caplog.at_level(logging.WARNING, "gramscope.callbacks.session"):
+        trainer(tmp_path, callbacks).fit(TinySSL())
+
+    assert "told apart as gram_matrix/teacher_cls_token, gram_matrix/teacher_cls_token.2" in (
+        caplog.text
+    )
+
+    assert sorted(p.name for p in (tmp_path / "g").iterdir() if p.is_dir()) == [
+        "gram_matrix.teacher_cls_token",
+        "gram_matrix.teacher_cls_token.2",
+    ]
+
+
+def test_tensorboard_holds_every_event(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    callback = GramMatrixCallback(4)
+    logger = TensorBoardLogger(str(tmp_path))
+
+    trainer(tmp_path, [callback], logger=logger).fit(TinySSL())
+
+    stored = EventAccumulator(logger.log_dir).Reload()
+    assert [event.step for event in stored.Images("gram_matrix")] == [4, 8, 12]
+    assert all((e.width, e.height) == (640, 540) for e in stored.Images("gram_matrix"))
+    assert [e.step for e in stored.Scalars("representation/offdiag_mean")] == [4, 8, 12]
+
+
+@pytest.mark.filterwarnings(
+    "ignore:The ``noload`` loader strategy is deprecated",  # MLflow's own, of its sqlite store
+    "ignore:The filesystem tracking backend",  # MLflow prefers sqlite
+)
+@pytest.mark.parametrize("store", ["sqlite:///{}/ml.db", "file://{}/runs"], ids=["sqlite", "file"])
+def test_mlflow_holds_every_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    callback = GramMatrixCallback(4)
+    logger = MLFlowLogger(
+        tracking_uri=store.format(tmp_path), artifact_location=str(tmp_path / "artifacts")
+    )
+
+    trainer(tmp_path, [callback], logger=logger).fit(TinySSL())
+
+    history = logger.experiment.get_metric_history(logger.run_id, "representation/offdiag_mean")
+    assert [m.step for m in history] == [4, 8, 12]
+    pictures = [p.name for p in tmp_path.glob("artifacts/**/images/gram_matrix*.png")]
+    assert sorted(int(name.split("+step+")[1].split("+")[0]) for name in pictures) == [4, 8, 12]
+
+
+@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch")
+def test_a_resumed_run_logs_the_rest_at_its_own_steps(tmp_path: Path) -> None:
+    for part, (steps, checkpoint) in enumerate([(7, None), (16, str(tmp_path / "last.ckpt"))]):
+        logger = WandbLogger(
+            offline=True, save_dir=str(tmp_path / str(part)), project="test", id="one"
+        )
+        callbacks = [LearningRateMonitor("step"), GramMatrixCallback(4)]
+        fit = trainer(tmp_path, callbacks, logger=logger, max_steps=steps, val_check_interval=3)
+        fit.fit(ValidatedSSL(), ckpt_path=checkpoint, weights_only=False)
+        fit.save_checkpoint(tmp_path / "last.ckpt")
+        wandb.finish()
+
+    found = [sorted(wandb_images(tmp_path / str(part), "gram_matrix")) for part in range(2)]
+    assert found == [[4], [8, 12, 16]]
+
+
+def test_without_a_logger_for_images_they_go_to_disk_with_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    callback = GramMatrixCallback(4)
+    logger = CSVLogger(str(tmp_path))
+
+    with caplog.at_level(logging.WARNING, "gramscope"):
+        trainer(tmp_path, [callback], logger=logger).fit(TinySSL())
+
+    (warning,) = [r.getMessage() for r in caplog.records]
+    assert "None of the trainer's loggers takes images" in warning
+    pictures = Path(logger.log_dir) / "gram" / "gram_matrix"
+    assert callback.pictures == [str(pictures)]
+    assert sorted(p.name for p in pictures.glob("*.png")) == [
+        f"step_{step:08d}.png" for step in (4, 8, 12)
+    ]
+    with (Path(logger.log_dir) / "metrics.csv").open() as f:
+        rows = [row for row in csv.DictReader(f) if row["representation/offdiag_mean"]]
+    assert [int(row["step"]) for row in rows] == [4, 8, 12]
+
+
+class FailingLogger(CSVLogger):
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        if any(key.startswith("representation/") for key in metrics):
+            raise ConnectionError("no route to host")
+        super().log_metrics(metrics, step)
+
+
+def test_a_logger_that_raises_costs_neither_the_run_nor_the_other_loggers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    callback = GramMatrixCallback(4, save_dir=tmp_path / "gram")
+    loggers = [FailingLogger(str(tmp_path / "a")), TensorBoardLogger(str(tmp_path / "b"))]
+
+    with caplog.at_level(logging.WARNING, "gramscope"):
+        fit = trainer(tmp_path, [callback], logger=loggers)
+        fit.fit(TinySSL())
+
+    assert fit.global_step == 12
+    assert callback.outcomes == {"logged": 3}
+    (warning,) = [r.getMessage() for r in caplog.records]
+    assert "FailingLogger failed with ConnectionError('no route to host') at step 4" in warning
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    stored = EventAccumulator(loggers[1].log_dir).Reload()
+    assert len(stored.Images("gram_matrix")) == 3
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [("WANDB_MODE", "offline", 3), ("WANDB_MODE", "disabled", 0), ("WANDB_DISABLED", "true", 0)],
+)
+def test_the_environment_decides_what_wandb_gets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, expected: int
+) -> None:
+    monkeypatch.setenv(variable, value)
+    wandb.teardown()  # it reads the environment once in the life of its service
+    callback = GramMatrixCallback(4)
+    logger = WandbLogger(save_dir=str(tmp_path), project="test")
+
+    trainer(tmp_path, [callback], logger=logger).fit(TinySSL())
+    wandb.finish()
+    wandb.teardown()
+
+    assert callback.outcomes == {"logged": 3}
+    assert len(list(tmp_path.glob("**/media/images/gram_matrix*.png"))) == expected
+
+
+def test_what_is_saved_is_the_matrix_and_its_origin(tmp_path: Path) -> None:
+    callback = GramMatrixCallback(6, max_samples=4, save_dir=tmp_path / "gram")
+
+    trainer(tmp_path, [callback]).fit(TinySSL())
+
+    with np.load(tmp_path / "gram/gram_matrix/step_00000012.npz") as saved:
+        gram = saved["gram"]
+        assert gram.dtype == np.float32
+        np.testing.assert_allclose(np.diag(gram), 1.0, atol=1e-6)
+        assert saved["rank"].tolist() == [0] * 4
+        assert saved["index"].tolist() == [0, 2, 4, 6]
+        assert saved["spectrum"].shape == (4,)
+    off = gram[~np.eye(4, dtype=bool)].astype(np.float64)
+    assert callback.latest["offdiag_mean"] == pytest.approx(off.mean(), abs=1e-6)
+
+
+def test_the_progress_bar_shows_the_latest_number(tmp_path: Path) -> None:
+    callback = GramMatrixCallback(4, save_dir=tmp_path / "gram")
+    bar = MonitorProgressBar()
+    fit = trainer(tmp_path, [callback, bar], enable_progress_bar=True)
+
+    fit.fit(TinySSL())
+
+    shown = bar.get_metrics(fit, fit.lightning_module)
+    assert shown["offdiag_mean"] == round(callback.latest["offdiag_mean"], 3)
+    assert "v_num" not in shown
+    assert torch.is_grad_enabled()

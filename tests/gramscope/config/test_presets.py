@@ -1,0 +1,215 @@
+"""What the presets compose to, in an application that has nothing to do with ours."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import ConfigCompositionException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+
+from gramscope.config.callbacks import GramMatrixConfig
+from gramscope.config.presets import PRESETS, SUB_GROUPS, register
+
+DEFAULTS = {
+    key: value.value if hasattr(value, "value") else value
+    for key, value in vars(GramMatrixConfig()).items()
+}
+
+
+@pytest.fixture(autouse=True)
+def application(tmp_path: Path) -> Iterator[None]:
+    """An application with callbacks, and an experiment, of its own."""
+    (tmp_path / "app.yaml").write_text(
+        "defaults: [callbacks/own, _self_, {experiment: null}]\ntrainer: {log_every_n_steps: 7}\n"
+    )
+    for group, name, text in [
+        ("callbacks", "own", "early_stopping: {_target_: somewhere.EarlyStopping}"),
+        (
+            "experiment",
+            "watched",
+            "# @package _global_\n"
+            "defaults: [/callbacks/gram_teacher, _self_]\n"
+            "callbacks: {gram_teacher: {max_samples: 9}}\n",
+        ),
+    ]:
+        (tmp_path / group).mkdir()
+        (tmp_path / group / f"{name}.yaml").write_text(text)
+    with initialize_config_dir(version_base="1.3", config_dir=str(tmp_path)):
+        yield
+    HydraConfig.instance().cfg = None
+
+
+def callbacks(*overrides: str, directory: str | None = None) -> dict[str, Any]:
+    """Compose, check that the application's own callback is there, and return the others.
+
+    Args:
+        overrides: As on the command line.
+        directory: What a running application would have as its output directory.
+    """
+    composed = compose("app", overrides=list(overrides), return_hydra_config=True)
+    if directory is not None:
+        composed.hydra.runtime.output_dir = directory
+        HydraConfig.instance().set_config(composed)
+    config = OmegaConf.to_container(composed.callbacks, resolve=True, enum_to_str=True)
+    assert isinstance(config, dict)
+    assert config.pop("early_stopping") == {"_target_": "somewhere.EarlyStopping"}
+    return config
+
+
+@pytest.mark.parametrize(
+    ("preset", "feature_key"),
+    [
+        ("gram", "teacher_cls_token"),
+        ("gram_teacher", "teacher_cls_token"),
+        ("gram_student", "student_cls_token"),
+        ("gram_global", "student_glob_cls_token"),
+    ],
+)
+def test_a_preset_adds_one_node_with_the_defaults_of_the_contract(
+    preset: str, feature_key: str
+) -> None:
+    assert callbacks(f"+callbacks={preset}") == {preset: {**DEFAULTS, "feature_key": feature_key}}
+
+
+def test_several_presets_stand_side_by_side() -> None:
+    composed = callbacks("+callbacks=[gram_teacher,gram_student]")
+
+    assert {name: node["feature_key"] for name, node in composed.items()} == {
+        "gram_teacher": "teacher_cls_token",
+        "gram_student": "student_cls_token",
+    }
+
+
+def test_sub_groups_of_gram_need_no_package() -> None:
+    composed = callbacks(
+        "+callbacks=gram", "gram/feature=student", "gram/samples=small", "gram/frequency=often"
+    )
+
+    assert composed["gram"] == {
+        **DEFAULTS,
+        "feature_key": "student_cls_token",
+        "max_samples": 32,
+        "log_every_n_steps": 10,
+    }
+
+
+@pytest.mark.parametrize("preset", sorted(set(PRESETS) - {"gram"}))
+@pytest.mark.parametrize(
+    ("group", "option"), [(g, o) for g, sub in SUB_GROUPS.items() for o in sub.options]
+)
+def test_every_option_composes_into_every_preset(preset: str, group: str, option: str) -> None:
+    parameter, options, _ = SUB_GROUPS[group]
+
+    composed = callbacks(
+        f"+callbacks={preset}", f"{group}@callbacks.{preset}={option}", directory="out"
+    )
+
+    expected = "out/gram" if (group, option) == ("gram/files", "run") else options[option]
+    assert composed[preset][parameter] == expected
+
+
+def test_a_sub_group_is_overridden_for_one_of_several_presets() -> None:
+    composed = callbacks(
+        "+callbacks=[gram_teacher,gram_student]", "gram/samples@callbacks.gram_student=small"
+    )
+
+    assert [composed[name]["max_samples"] for name in ("gram_teacher", "gram_student")] == [128, 32]
+
+
+def test_values_are_overridden_and_interpolated() -> None:
+    composed = callbacks(
+        "+callbacks=gram_teacher",
+        "callbacks.gram_teacher.log_every_n_steps=${trainer.log_every_n_steps}",
+        "callbacks.gram_teacher.capture=forward_hook",
+        "callbacks.gram_teacher.module=model.head",
+    )
+
+    assert composed["gram_teacher"] == {
+        **DEFAULTS,
+        "log_every_n_steps": 7,
+        "capture": "forward_hook",
+        "module": "model.head",
+    }
+
+
+def test_null_switches_off_and_tilde_removes() -> None:
+    assert callbacks("+callbacks=gram", "callbacks.gram=null") == {"gram": None}
+    assert callbacks("+callbacks=gram", "~callbacks.gram") == {}
+
+
+def test_an_experiment_adds_a_preset_with_one_line() -> None:
+    composed = callbacks("experiment=watched")
+
+    assert composed == {"gram_teacher": {**DEFAULTS, "max_samples": 9}}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["+callbacks=gram_techer"], "gram_teacher"),
+        (["+callbacks=gram", "gram/samples=tiny"], "small"),
+    ],
+    ids=["preset", "option"],
+)
+def test_a_misspelt_name_is_answered_with_the_names_there_are(
+    overrides: list[str], said: str
+) -> None:
+    with pytest.raises(MissingConfigException, match=said):
+        callbacks(*overrides)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("callbacks.gram.max_sample=3", "'max_sample' not in 'GramMatrixConfig'"),
+        ("callbacks.gram.max_samples=many", "'many' .* could not be converted to Integer"),
+        (
+            "callbacks.gram.capture=hook",
+            r"expected one of \[auto, outputs, forward_hook, extra_forward\]",
+        ),
+    ],
+    ids=["unknown key", "wrong type", "no such choice"],
+)
+def test_unknown_keys_and_wrong_types_fail_while_composing(override: str, said: str) -> None:
+    with pytest.raises(ConfigCompositionException) as caught:
+        callbacks("+callbacks=gram", override)
+
+    # Hydra prints the cause below its own line.
+    assert re.search(said, f"{caught.value}\n{caught.value.__cause__}")
+
+
+class TestRegister:
+    """Filling the store."""
+
+    @pytest.fixture
+    def store(self) -> ConfigStore:
+        """A store of the test's own; Hydra's is a singleton."""
+        store = object.__new__(ConfigStore)
+        store.repo = {}
+        return store
+
+    def test_a_second_time_changes_nothing(self, store: ConfigStore) -> None:
+        register(store)
+        before = {group: dict(nodes) for group, nodes in store.repo.items()}
+
+        register(store)
+
+        assert {group: dict(nodes) for group, nodes in store.repo.items()} == before
+
+    def test_what_an_application_has_stored_stays_and_is_told(self, store: ConfigStore) -> None:
+        own = {"max_samples": 48}
+        store.store(group="gram/samples", name="small", package="callbacks.gram", node=own)
+        store.store(group="callbacks", name="gram", node={"_target_": "somewhere.Gram"})
+
+        with pytest.warns(UserWarning, match="leaves the config") as warned:
+            register(store)
+
+        told = sorted(str(w.message).split("'")[1] for w in warned)
+        assert told == ["callbacks/gram", "gram/samples/small"]
+        kept: DictConfig = store.load("gram/samples/small.yaml").node
+        assert kept == own

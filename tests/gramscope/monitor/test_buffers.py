@@ -1,0 +1,47 @@
+"""Memory that is used again, and only when nobody looks at it any more."""
+
+from __future__ import annotations
+
+import torch
+
+from gramscope.monitor.buffers import BufferPool
+from gramscope.monitor.rows import RowSampler
+
+ROWS = torch.arange(12.0).reshape(4, 3)
+
+
+def test_a_buffer_given_back_is_taken_again_if_it_fits() -> None:
+    pool = BufferPool(2)
+    first = pool.take(4, ROWS)
+
+    pool.give_back([first])
+
+    assert pool.take(4, ROWS) is first
+    assert pool.take(4, ROWS) is not first
+
+
+def test_a_buffer_of_another_shape_or_dtype_is_not_taken() -> None:
+    pool = BufferPool(2)
+    for like in (ROWS[:, :2], ROWS.half()):
+        pool.give_back([torch.empty(4, 3)])
+        taken = pool.take(4, like)
+        assert (taken.shape, taken.dtype) == (like.shape, like.dtype)
+
+
+def test_no_more_than_the_capacity_is_kept() -> None:
+    pool = BufferPool(1)
+    buffers = [torch.empty(4, 3) for _ in range(3)]
+
+    pool.give_back(buffers)
+
+    assert pool.take(4, ROWS) is buffers[-1]
+    assert all(pool.take(4, ROWS) is not b for b in buffers)
+
+
+def test_rows_in_used_memory_are_the_same_rows() -> None:
+    pool = BufferPool(2)
+    for limit, expected in ((4, [0, 1, 2, 3]), (2, [0, 2])):
+        pool.give_back([torch.full((limit, 3), 99.0)])
+        sampler = RowSampler(limit, pool=pool)
+        sampler.add(ROWS)
+        assert torch.equal(sampler.chunks[0], ROWS[expected])

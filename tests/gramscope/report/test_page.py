@@ -1,0 +1,413 @@
+"""The page, as a reader and a program see it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from matplotlib import colormaps
+
+from gramscope.report.heatmap import data_uri
+from tests.gramscope.report.reading import Element, Page, pixels
+from tests.gramscope.report.sweep_dir import SweepDir
+
+ShowPage = Callable[..., Page]
+
+VIRIDIS = colormaps["viridis"](np.arange(256), bytes=True)[:, :3]
+YELLOW, PURPLE = (253, 231, 36), (68, 1, 84)
+
+
+def image(cell: Element) -> Element:
+    (found,) = cell.all("img")
+    return found
+
+
+class TestPictures:
+    """One row for each job and feature, one column for each step."""
+
+    def test_each_cell_has_the_matrix_of_its_job_and_step(
+        self, sweep: SweepDir, page: ShowPage
+    ) -> None:
+        sweep.job("lr=1").log(1, gram=1.0).log(2, gram=-1.0)
+        sweep.job("lr=2").log(1, gram=-1.0).log(2, gram=1.0)
+
+        colours = [[pixels(image(cell)) for cell in row] for row in page().cells]
+
+        assert [[c.shape for c in row] for row in colours] == [[(4, 4, 3)] * 2] * 2
+        expected = [[YELLOW, PURPLE], [PURPLE, YELLOW]]
+        assert all((colours[i][j] == expected[i][j]).all() for i in (0, 1) for j in (0, 1))
+
+    def test_features_of_one_job_have_a_row_each(self, sweep: SweepDir, page: ShowPage) -> None:
+        job = sweep.job().log(1, gram=1.0, feature_key="a", log_key="gram_matrix/a")
+        job.log(1, gram=-1.0, feature_key="b", log_key="gram_matrix/b")
+
+        ((first,), (second,)) = page().cells
+
+        assert (pixels(image(first)) == YELLOW).all()
+        assert (pixels(image(second)) == PURPLE).all()
+
+    def test_entries_have_the_colours_of_matplotlib(self, sweep: SweepDir, page: ShowPage) -> None:
+        gram = torch.linspace(-1, 1, 16 * 16).reshape(16, 16)
+        sweep.job().log(1, gram=gram, ranks=[0] * 16)
+
+        ((cell,),) = page().cells
+
+        expected = colormaps["viridis"]((gram.numpy() + 1) / 2, bytes=True)[..., :3]
+        # A colour at the border between two classes may fall to either.
+        assert np.abs(pixels(image(cell)).astype(int) - expected.astype(int)).max() <= 4
+
+    def test_a_large_matrix_is_averaged(self) -> None:
+        halves = np.where(np.arange(1000)[:, None] < 500, 1.0, np.full((1000, 1000), -1.0))
+        checks = np.indices((1024, 1024)).sum(axis=0) % 2 * 2.0 - 1
+
+        half, middle = (
+            pixels(Element("img", {"src": data_uri(gram.astype(np.float32))}))
+            for gram in (halves, checks)
+        )
+
+        assert half.shape == middle.shape == (512, 512, 3)
+        assert (half[:256] == YELLOW).all()
+        assert (half[-256:] == PURPLE).all()
+        assert (middle == VIRIDIS[128]).all()
+
+    def test_ranks_are_separated_by_lines(self, sweep: SweepDir, page: ShowPage) -> None:
+        sweep.job().log(1, ranks=(0, 0, 0, 1))
+
+        ((cell,),) = page().cells
+
+        (svg,) = cell.all("svg")
+        assert svg.attributes["viewbox"] == "0 0 4 4"
+        assert svg.all("path")[0].attributes["d"] == "M3 0V4M0 3H4"
+        assert "world size 2" in image(cell).attributes["alt"]
+
+    def test_more_ranks_than_lines_can_show(self, sweep: SweepDir, page: ShowPage) -> None:
+        sweep.job().log(1, gram=torch.eye(40), ranks=range(40))
+
+        ((cell,),) = page().cells
+
+        assert cell.all("svg") == []
+        assert "lines between ranks left out" in image(cell).attributes["alt"]
+
+    def test_the_text_says_what_is_seen(self, sweep: SweepDir, page: ShowPage) -> None:
+        sweep.job().log(100, metrics={"offdiag_mean": 0.25, "offdiag_std": 0.5})
+
+        ((cell,),) = page().cells
+
+        expected = (
+            "Gram matrix of teacher_cls_token, job 0, step 100, N = 4, world size 2, "
+            "offdiag_mean 0.250, offdiag_std 0.500"
+        )
+        assert image(cell).attributes["alt"] == expected
+        assert cell.all("div", "picture")[0].attributes["title"] == expected
+        assert cell.text == "step 100 mean 0.250"
+
+    def test_what_an_event_lacks_is_said(self, sweep: SweepDir, page: ShowPage) -> None:
+        sweep.job().log(1, remark="missing_key (rank 3)")
+
+        assert page().cells[0][0].text.endswith("missing_key (rank 3)")
+
+    def test_one_legend_for_all(self, sweep: SweepDir, page: ShowPage) -> None:
+        sweep.job().log(1, 2, 3)
+
+        (legend,) = page().root.all("figure", "legend")
+
+        scale = pixels(legend.all("img")[0])
+        assert scale.shape == (1, 256, 3)
+        assert (scale[0] == VIRIDIS).all()
+        assert "cosine similarity" in legend.text
+        assert [span.text for span in legend.all("span")] == ["−1", "−0.5", "0", "0.5", "1"]
+
+
+class TestMissing:
+    """A cell without a picture says why."""
+
+    @pytest.fixture
+    def others(self, sweep: SweepDir) -> SweepDir:
+        for lr in (1, 2):
+            sweep.job(f"lr={lr}").log(100, 200, 300)
+        return sweep
+
+    def last_row(self, page: Page) -> list[str]:
+        return [cell.text for cell in page.cells[-1]]
+
+    def test_skipped(self, others: SweepDir, page: ShowPage) -> None:
+        others.job("lr=3").log(100, 300).skip(200, reason="backlog; and more")
+
+        assert self.last_row(page())[1] == "skipped: backlog; and more"
+
+    def test_skipped_at_every_step(self, others: SweepDir, page: ShowPage) -> None:
+        others.job("lr=3").skip(100, 200, 300)
+
+        assert self.last_row(page()) == ["skipped: backlog"] * 3
+
+    def test_ended(self, others: SweepDir, page: ShowPage) -> None:
+        others.job("lr=3").log(100)
+
+        assert self.last_row(page())[1:] == ["run ended at step 100"] * 2
+
+    def test_not_due(self, others: SweepDir, page: ShowPage) -> None:
+        others.job("lr=3").log(150, 300, 450)
+
+        assert self.last_row(page()) == ["not due", "not due", "step 300 mean 0.100"]
+
+    def test_begun_later(self, others: SweepDir, page: ShowPage) -> None:
+        others.job("lr=3").log(200, 300)
+
+        assert self.last_row(page())[0] == "begins at step 200"
+
+    def test_no_line_for_it(self, others: SweepDir, page: ShowPage) -> None:
+        others.job("lr=3").log(100, 300, 400)
+
+        assert self.last_row(page())[1] == "no event"
+
+    @pytest.mark.parametrize(
+        ("content", "why"),
+        [
+            (b"PK\x03\x04 not an archive", "unreadable picture data"),
+            (b"", "unreadable picture data"),
+            (None, "picture data not found"),
+        ],
+        ids=["damaged", "empty", "missing"],
+    )
+    def test_unreadable(
+        self,
+        others: SweepDir,
+        page: ShowPage,
+        printed: Callable[..., str],
+        content: bytes | None,
+        why: str,
+    ) -> None:
+        job = others.job("lr=3").log(100, 200, 300)
+        job.npz(200).unlink()
+        if content is not None:
+            job.npz(200).write_bytes(content)
+
+        assert f"step 200: {why}" in printed()
+        shown = page()
+        assert self.last_row(shown)[1] == why
+        assert shown.table("numbers").all("tr", "remarks")[0].text == f"step 200: {why}"
+        assert len(image(shown.cells[-1][2]).attributes["src"]) > 100
+
+    @pytest.mark.parametrize(
+        ("arrays", "why"),
+        [
+            ({"gram": np.ones((2, 3))}, "unreadable picture data"),
+            ({"gram": np.ones((0, 0))}, "unreadable picture data"),
+            ({"gram": np.array([["a"]])}, "unreadable picture data"),
+            ({"gram": np.array([[None]], dtype=object)}, "unreadable picture data"),
+            ({"other": np.ones((2, 2))}, "unreadable picture data"),
+            ({"gram": np.full((2, 2), np.nan)}, "picture data with NaN or Inf"),
+        ],
+        ids=["not square", "nothing", "text", "objects", "no gram", "nan"],
+    )
+    def test_not_a_matrix(
+        self, others: SweepDir, page: ShowPage, arrays: dict[str, np.ndarray], why: str
+    ) -> None:
+        job = others.job("lr=3").log(100, 200, 300)
+        np.savez(job.npz(200), **arrays)  # type: ignore[arg-type]
+
+        assert self.last_row(page())[1] == why
+
+    def test_ranks_that_do_not_fit_draw_no_lines(self, sweep: SweepDir, page: ShowPage) -> None:
+        job = sweep.job().log(100)
+        np.savez(job.npz(100), gram=np.ones((3, 3)), rank=np.arange(7))
+
+        ((cell,),) = page().cells
+
+        assert pixels(image(cell)).shape == (3, 3, 3)
+        assert cell.all("svg") == []
+
+
+class TestNumbers:
+    """The table holds every metric, known or not."""
+
+    def test_every_metric_has_its_columns(self, sweep: SweepDir, page: ShowPage) -> None:
+        job = sweep.job()
+        job.log(1, metrics={"offdiag_std": 0.5, "rankme": 30.25, "offdiag_mean": 0.9})
+        job.log(2, metrics={"offdiag_std": 0.1, "rankme": 20.5, "offdiag_mean": 0.2})
+
+        table = page().table("numbers")
+
+        groups = [th for th in table.all("th", "group") if "colspan" in th.attributes]
+        assert [(th.text, th.attributes["colspan"]) for th in groups] == [
+            ("offdiag_mean", "2"),
+            ("offdiag_std", "3"),
+            ("rankme", "3"),
+            ("events", "3"),
+        ]
+        numbers = [td.text for td in table.all("tbody")[0].all("td", "number")]
+        assert numbers[:2] == ["0.200", "0.900step 1"]
+        assert numbers[2:5] == ["0.100", "0.100step 2", "0.500step 1"]
+        assert numbers[5:8] == ["20.5", "20.5step 2", "30.25step 1"]
+
+    def test_what_is_worst_is_explained(self, sweep: SweepDir, page: ShowPage) -> None:
+        sweep.job().log(1)
+
+        assert "offdiag_std: Both ends can be bad" in page().text
+
+    def test_columns_line_up(self, sweep: SweepDir, page: ShowPage) -> None:
+        sweep.job("lr=1").log(1, feature_key="a").log(1, feature_key="b")
+        sweep.job("lr=2")
+
+        table = page().table("numbers")
+
+        first, second = ([*tr.all("th")] for tr in table.all("thead")[0].all("tr"))
+        span = sum(int(th.attributes.get("colspan", "1")) for th in first)
+        tall = sum("rowspan" in th.attributes for th in first)
+        assert span == tall + len(second)
+        for row in table.all("tbody")[0].all("tr"):
+            cells = [*row.all("th"), *row.all("td")]
+            assert sum(int(c.attributes.get("colspan", "1")) for c in cells) == span
+
+
+class TestChart:
+    """Each row has a small chart of its history."""
+
+    def test_lines_follow_the_values_on_common_axes(self, sweep: SweepDir, page: ShowPage) -> None:
+        for last in (2, 4):
+            job = sweep.job(f"lr={last}")
+            for step in range(1, last + 1):
+                share = step / last
+                metrics = {"offdiag_mean": share, "offdiag_std": 1 - share}
+                job.log(step, metrics=metrics)
+
+        charts = [td.all("svg")[0] for td in page().table("grid").all("td", "chart")]
+
+        assert [len(chart.all("polyline")) for chart in charts] == [2, 2]
+        short, long = (_points(chart, "offdiag_mean") for chart in charts)
+        assert short[-1][0] == long[1][0]  # step 2
+        assert short[-1][1] == long[-1][1]  # 1.0
+        assert [x for x, _ in long] == sorted(x for x, _ in long)
+        assert [y for _, y in long] == sorted((y for _, y in long), reverse=True)
+        falling = [y for _, y in _points(charts[1], "offdiag_std")]
+        assert falling == sorted(falling)
+        assert charts[0].attributes["aria-label"] == (
+            "offdiag_mean 0.500 at step 1, 1.000 at step 2; "
+            "offdiag_std 0.500 at step 1, 0.000 at step 2"
+        )
+
+    def test_values_below_zero_have_room(self, sweep: SweepDir, page: ShowPage) -> None:
+        sweep.job().log(1, metrics={"offdiag_mean": -0.3})
+
+        (chart,) = page().table("grid").all("td", "chart")
+
+        assert [t.text for t in chart.all("text")][:4] == ["−0.5", "0", "0.5", "1"]
+        assert len(chart.all("circle")) == 1  # a line of one point shows nothing
+
+    def test_a_long_history_keeps_its_extremes(self, sweep: SweepDir, page: ShowPage) -> None:
+        job = sweep.job().log(1)
+        event = (
+            '{{"step": {}, "log_key": "gram_matrix", "feature_key": "teacher_cls_token", '
+            '"status": "skipped", "metrics": {{"offdiag_mean": {}}}}}'
+        )
+        values = {step: 0.9 if step == 1234 else 0.1 for step in range(2, 3001)}
+        job.line("\n".join(event.format(step, value) for step, value in values.items()))
+
+        (chart,) = page().table("grid").all("td", "chart")
+
+        points = _points(chart, "offdiag_mean")
+        assert len(points) <= 402
+        assert len({y for _, y in points}) == 2
+
+    def test_without_these_metrics(self, sweep: SweepDir, page: ShowPage) -> None:
+        sweep.job().log(1, metrics={"rankme": 3.0})
+
+        (chart,) = page().table("grid").all("td", "chart")
+
+        assert chart.text == "no offdiag_mean or offdiag_std"
+
+
+class TestForm:
+    """One file that shows the same everywhere, to everyone."""
+
+    def test_it_needs_nothing_from_elsewhere(self, sweep: SweepDir, page: ShowPage) -> None:
+        sweep.job().log(1)
+
+        shown = page()
+
+        assert not re.search(r"https?://|<script|javascript:|@import|url\(", shown.html, re.I)
+        sources = [
+            value
+            for tag in ("img", "link", "a", "iframe", "object")
+            for element in shown.root.all(tag)
+            for name, value in element.attributes.items()
+            if name in {"src", "href", "data"}
+        ]
+        assert sources
+        assert all(source.startswith("data:image/png;base64,") for source in sources)
+        assert not [e for e in shown.root.all("img") if any(a[:2] == "on" for a in e.attributes)]
+
+    def test_what_comes_from_files_is_text(self, sweep: SweepDir, page: ShowPage) -> None:
+        evil = "<b>\"'&</b><script>alert(1)</script>"
+        job = sweep.job(f"a={evil}", f"<i>={evil}", f"same={evil}")
+        job.log(1, feature_key=evil, metrics={evil: 1.0, "offdiag_mean": 0.1}, remark=evil)
+        job.skip(2, reason=evil)
+        sweep.job("a=1", f"same={evil}").log(1)
+        (sweep.path / "optimization_results.yaml").write_text(
+            f"best_params: {{a: 1}}\nbest_value: '<script>{0}</script>'\n"
+        )
+        (sweep.path / "multirun.yaml").write_text(
+            "hydra: {sweeper: {}, overrides: {task: ['a=<script>1']}}"
+        )
+
+        shown = page()
+
+        assert "<script" not in shown.html
+        assert '<b>"' not in shown.html
+        assert not [b for b in shown.root.all("b") if "'" in b.text and "<b>" not in b.text]
+        assert evil in shown.text
+        assert (
+            shown.cells[0][0].all("img")[0].attributes["alt"].startswith(f"Gram matrix of {evil}")
+        )
+
+    def test_it_is_accessible(self, sweep: SweepDir, page: ShowPage) -> None:
+        sweep.job("lr=1").log(1, 2)
+        sweep.job("lr=2").log(1)
+
+        root = page().root
+
+        assert all(th.attributes.get("scope") for th in root.all("th"))
+        assert all(img.attributes.get("alt") for img in root.all("img"))
+        assert all(
+            svg.attributes.get("aria-label") or svg.attributes.get("aria-hidden")
+            for svg in root.all("svg")
+            if svg.attributes["viewbox"] != "0 0 28 8"  # in a key that is hidden as a whole
+        )
+        assert root.all("html")[0].attributes["lang"] == "en"
+        scrolling = root.all("div", "scroll")
+        assert len(scrolling) == 2
+        assert all(div.attributes["tabindex"] == "0" for div in scrolling)
+
+    def test_the_sweep_is_named(self, sweep: SweepDir, page: ShowPage) -> None:
+        sweep.job("lr=1").log(1)
+        (sweep.path / "multirun.yaml").write_text(
+            "hydra:\n  sweeper:\n    params: {model.lr: '1,2'}\n  overrides: {task: [seed=1]}\n"
+        )
+
+        shown = page()
+
+        assert "seed=1 model.lr=1,2" in shown.text
+        assert str(sweep.path) in shown.text
+
+    @pytest.mark.parametrize("content", ["[unclosed", "hydra: 1", "hydra: {sweeper: {}}", ""])
+    def test_a_sweep_that_is_not_described(
+        self, sweep: SweepDir, page: ShowPage, content: str
+    ) -> None:
+        sweep.job("lr=1").log(1)
+        (sweep.path / "multirun.yaml").write_text(content)
+
+        assert "Sweep report" in page().text
+
+    def test_it_is_the_same_each_time(self, sweep: SweepDir, page: ShowPage) -> None:
+        sweep.job("lr=1").log(1, 2)
+
+        assert page().html == page().html
+
+
+def _points(chart: Element, metric: str) -> list[tuple[float, float]]:
+    (line,) = chart.all("polyline", metric)
+    pairs = [point.split(",") for point in line.attributes["points"].split()]
+    return [(float(x), float(y)) for x, y in pairs]
