@@ -1,1 +1,6 @@
 """What is on disk of a run's events: names, schema, writing, reading. NumPy at most."""
+
+from gramscope.events.event import Event
+from gramscope.events.matrix import Matrix
+
+__all__ = ["Event", "Matrix"]
