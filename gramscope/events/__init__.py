@@ -2,5 +2,6 @@
 
 from gramscope.events.event import Event
 from gramscope.events.matrix import Matrix
+from gramscope.events.reasons import Reason
 
-__all__ = ["Event", "Matrix"]
+__all__ = ["Event", "Matrix", "Reason"]

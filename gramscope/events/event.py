@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gramscope.events.matrix import Matrix
+from gramscope.events.reasons import Reason
 
 __all__ = ["Event"]
 
@@ -49,6 +50,8 @@ class Event:
     """The picture."""
     prepared: Any = None
     """What the monitor's ``prepare`` made of it; gone once the event is recorded."""
+    published: bool = False
+    """Whether loggers have had it, so that its outcome is final."""
     kept: bool = False
     """Whether it is among the files below `save_dir`."""
     picture: Path | None = None
@@ -63,22 +66,22 @@ class Event:
         """End as logged."""
         self.status = self.outcome = "logged"
 
-    def skip(self, reason: str) -> None:
+    def skip(self, reason: Reason) -> None:
         """End as skipped.
 
         Args:
             reason: Why.
         """
-        self.status, self.outcome = "skipped", reason
-        self.reason = f"{reason}; {self.reason}" if self.reason else reason
+        self.status, self.outcome = "skipped", reason.name
+        self.reason = f"{reason.name}; {self.reason}" if self.reason else reason.name
 
-    def remark(self, reason: str) -> None:
+    def remark(self, what: str) -> None:
         """Add to the reasons.
 
         Args:
-            reason: What went wrong.
+            what: What went wrong.
         """
-        self.reason = f"{self.reason}; {reason}" if self.reason else reason
+        self.reason = f"{self.reason}; {what}" if self.reason else what
 
     def as_json(self) -> str:
         """One line of ``events.jsonl``."""
