@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 
-from gramscope.config.callbacks import GramMatrixConfig, helps
+from gramscope.config.callbacks import GramMatrixConfig
 from gramscope.config.presets import OTHERS, PRESETS, SUB_GROUPS
+from gramscope.config.settings import helps
 
 __all__ = ["main"]
 

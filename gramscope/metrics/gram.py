@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gramscope.metrics._checks import as_matrix
+from gramscope.metrics.rows import as_matrix
 
 __all__ = ["gram_matrix", "offdiag_max", "offdiag_mean", "offdiag_min", "offdiag_std"]
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 import torch
 from torch import Tensor
 
@@ -56,7 +53,6 @@ class RowSampler:
         self._length = 0  # foreseen rows of the whole step
         self._seen = 0
         self._chunks: list[Tensor] = []
-        self._spans: list[tuple[int, int]] = []  # picks of each chunk, see _positions
 
     def add(self, features: Tensor) -> None:
         """Copy this micro-batch's share of the rows on its own device, without waiting for it.
@@ -70,7 +66,6 @@ class RowSampler:
         start, stop = self._pick_from(self._seen), self._pick_from(self._seen + n)
         if stop > start:
             self._chunks.append(self._copy(features.detach(), start, stop))
-            self._spans.append((start, stop))
         self._seen += n
 
     def rewind(self, mark: tuple[int, int]) -> None:
@@ -80,7 +75,7 @@ class RowSampler:
             mark: See `mark`.
         """
         self._seen, chunks = mark
-        del self._chunks[chunks:], self._spans[chunks:]
+        del self._chunks[chunks:]
         if not self._seen:
             self._length = 0
 
@@ -94,12 +89,13 @@ class RowSampler:
         """The rows taken, one ``[k, D]`` tensor for each micro-batch that gave any."""
         return self._chunks
 
-    def index(self) -> Callable[[], list[int]]:
-        """Gives the position of each row taken in the step's concatenated micro-batches.
+    @property
+    def spacing(self) -> tuple[int, int]:
+        """Length L of the micro-batches together and number P of rows to take of them.
 
-        Later, where there is time for it, and without keeping the rows themselves alive.
+        Row ``i`` of those taken stood at position ``i * L // P``.
         """
-        return partial(_positions, tuple(self._spans), self._length, self._picks)
+        return self._length, self._picks
 
     @property
     def _picks(self) -> int:
@@ -123,7 +119,3 @@ class RowSampler:
         if target is None:
             return features.index_select(0, index)
         return torch.index_select(features, 0, index, out=target)
-
-
-def _positions(spans: tuple[tuple[int, int], ...], length: int, picks: int) -> list[int]:
-    return [pick * length // picks for span in spans for pick in range(*span)]

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from gramscope.sweep.overrides import short_value
 from gramscope.report.chart import Chart, common_scale, draw_chart
 from gramscope.report.files import plain
 from gramscope.report.grid import Grid
 from gramscope.report.heatmap import legend_uri
 from gramscope.report.summary import MetricSummary, extremes_of, format_value
 from gramscope.report.sweep import Sweep
+from gramscope.sweep.overrides import short_value
 
 __all__ = ["render_page"]
 

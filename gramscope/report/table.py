@@ -14,9 +14,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gramscope.sweep.overrides import short_value
 from gramscope.report.summary import MetricSummary, format_value
 from gramscope.report.sweep import Row, Sweep
+from gramscope.sweep.overrides import short_value
 
 __all__ = ["print_table"]
 

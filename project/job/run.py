@@ -11,10 +11,10 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint, ProgressBar
 
-from project.job.ending import close_wandb, finish
 from gramscope.config.instantiate import ConfigError, build, instantiate_callbacks
-from project.job.processes import processes_of_this_job, require_processes
 from gramscope.sweep.objective import check_objective, objective
+from project.job.ending import close_wandb, finish
+from project.job.processes import processes_of_this_job, require_processes
 
 __all__ = ["INTERRUPTED", "train"]
 

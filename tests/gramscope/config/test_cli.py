@@ -3,8 +3,9 @@
 import pytest
 
 from gramscope.cli import main
-from gramscope.config.callbacks import GramMatrixConfig, helps
+from gramscope.config.callbacks import GramMatrixConfig
 from gramscope.config.presets import OTHERS, PRESETS, SUB_GROUPS
+from gramscope.config.settings import helps
 
 
 def test_presets_lists_every_name_with_its_value(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from gramscope.events.storage import append_line, npz_bytes
 from torch import Tensor
 
-from gramscope.events.files import stem, write_atomically
 from gramscope.events.event import Event
-from gramscope.events.storage import append_line, npz_bytes
+from gramscope.events.files import stem, write_atomically
 
 
 class SweepDir:

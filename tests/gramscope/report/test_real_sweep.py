@@ -25,7 +25,14 @@ BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 def multirun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three jobs, one for each feature."""
     directory = tmp_path_factory.mktemp("real") / "multirun"
-    command = [sys.executable, "-m", "tests.gramscope.report.app", "-m", "+callbacks=gram", "+max_steps=6"]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.gramscope.report.app",
+        "-m",
+        "+callbacks=gram",
+        "+max_steps=6",
+    ]
     command += ["callbacks.gram.log_every_n_steps=2", f"hydra.sweep.dir={directory}"]
     command += [f"callbacks.gram.feature_key={','.join(FEATURES)}"]
     command += ["callbacks.gram.save_dir=${hydra:runtime.output_dir}/gram"]
