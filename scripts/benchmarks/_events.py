@@ -49,7 +49,7 @@ def _fit(callback: str, case: Case, steps: int, chosen: argparse.Namespace) -> F
             return Watched(model, volumes(case.n, 2))
         return Watched(StandIn(case.n, case.dim), [torch.zeros(1)], chosen.step_ms / 1e3)
 
-    steps += WARM_UP
+    steps += min(WARM_UP, chosen.warm_up)
     if callback == "ours" and not case.vit:  # until the helper has drawn what came meanwhile
         steps += round(1e3 * chosen.warm_up_s / chosen.step_ms)
     return fit(callback, module, steps, case.n, wandb=case.logger != "no logger")

@@ -12,8 +12,6 @@ from _report import Goal, Report
 from _stats import Spread, estimate
 from joblib import cpu_count
 
-# The helper process starts meanwhile, and draws what came in that time.
-WARM_UP = 20
 GOAL_EVERY_STEP = 3.0  # per cent, where a core is free
 RUNS = ("none", "ours", "reference", "again")
 
@@ -23,13 +21,13 @@ def measure(report: Report, chosen: argparse.Namespace) -> None:
     for threads, every in itertools.product(chosen.threads, (1, chosen.every)):
         torch.set_num_threads(threads)
         # Of the rarer frequency as many steps as hold one event.
-        steps = WARM_UP + (chosen.steps if every == 1 else every)
-        _fit("none", WARM_UP, every, 0, chosen)
+        steps = chosen.warm_up + (chosen.steps if every == 1 else every)
+        _fit("none", chosen.warm_up, every, 0, chosen)
         pairs = [
             {run: _fit(run, steps, every, number, chosen) for run in turns(RUNS, number)}
             for number in range(chosen.pairs)
         ]
-        _show(report, threads, every, pairs)
+        _show(report, threads, every, pairs, chosen.warm_up)
 
 
 def _fit(run: str, steps: int, every: int, seed: int, chosen: argparse.Namespace) -> Fit:
@@ -40,9 +38,11 @@ def _fit(run: str, steps: int, every: int, seed: int, chosen: argparse.Namespace
     return fit(callback, module, steps, chosen.batch, every, seed)
 
 
-def _show(report: Report, threads: int, every: int, pairs: list[dict[str, Fit]]) -> None:
+def _show(
+    report: Report, threads: int, every: int, pairs: list[dict[str, Fit]], warm_up: int
+) -> None:
     rows = [
-        {"threads": threads, "every": every, "run": run, **_row(run, every, pairs)}
+        {"threads": threads, "every": every, "run": run, **_row(run, every, pairs, warm_up)}
         for run in RUNS[1:]
     ]
     used = f"{threads} of {cpu_count()} cores in use"
@@ -57,13 +57,13 @@ def _show(report: Report, threads: int, every: int, pairs: list[dict[str, Fit]])
         report.note(f"due step, with the reference's extra forward: ours / reference 1/{ratio:.0f}")
 
 
-def _row(run: str, every: int, pairs: list[dict[str, Fit]]) -> dict[str, Any]:
+def _row(run: str, every: int, pairs: list[dict[str, Fit]], warm_up: int) -> dict[str, Any]:
     mine, without = [pair[run] for pair in pairs], [pair["none"] for pair in pairs]
-    step_ms, without_ms = ([each.step_ms[WARM_UP - 1 :] for each in x] for x in (mine, without))
+    step_ms, without_ms = ([each.step_ms[warm_up - 1 :] for each in x] for x in (mine, without))
     slowdown = 100 * (np.mean(step_ms, axis=1) / np.mean(without_ms, axis=1) - 1)
-    first = -(-(WARM_UP + 1) // every) * every - 1  # due step behind those
+    first = -(-(warm_up + 1) // every) * every - 1  # due step behind those
     due_ms = [
-        each.event_ms[first::every] - np.median(other.event_ms[WARM_UP:])
+        each.event_ms[first::every] - np.median(other.event_ms[warm_up:])
         for each, other in zip(mine, without, strict=True)
     ]
     return {

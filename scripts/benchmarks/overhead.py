@@ -56,6 +56,7 @@ def main() -> None:
         ("--batch", int, 128, 16, "batch of the smaller ViT of the other parts"),
         ("--dim", int, 768, 768, "columns of that ViT's features"),
         ("--threads", numbers, f"1,{cpu_count()}", "1", "of `slowdown`"),
+        ("--warm-up", int, 20, 2, "steps of `slowdown` that do not count; of `events` ≤ 5"),
         ("--pairs", int, 6, 1, "pairs of runs of `slowdown`"),
         ("--every", int, 100, 10, "the rarer frequency of `slowdown`"),
         ("--repeats", int, 5, 1, "repeats of `resources`"),

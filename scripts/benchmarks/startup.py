@@ -72,23 +72,29 @@ def main() -> None:
     with TemporaryDirectory(prefix="gramscope-bench-") as name:
         without = _environment(Path(name, "without"))
         plugin = _environment(Path(name, "with"), chosen.wheel or _build(Path(name)))
+        usual = _asked(without)
         for preset in ((), (PRESET,)):
-            asked = _asked(plugin, *preset) - _asked(without)
+            asked = _asked(plugin, *preset) - usual
             if heavy := sorted(HEAVY & asked):
-                _fail(f"the plugin imports {', '.join(heavy)}.")
-            report.note(f"imported by the plugin {' '.join(preset)}: {', '.join(sorted(asked))}")
+                raise SystemExit(f"scripts/bench startup: the plugin imports {', '.join(heavy)}.")
+            report.note(f"{' '.join(['the plugin', *preset])} imports {', '.join(sorted(asked))}")
         _show(report, _measure(without, plugin, chosen.pairs))
     report.finish()
 
 
-def _fail(why: str) -> None:
-    raise SystemExit(f"scripts/bench startup: {why}")
+def _run(interpreter: str | Path, *command: str | Path, cwd: Path) -> str:
+    done = subprocess.run(
+        [interpreter, *command], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"scripts/bench startup: a process failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def _build(directory: Path) -> Path:
     """Build the wheel of this checkout."""
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", directory]
-    subprocess.run(command, cwd=HERE.parents[1], stdout=subprocess.PIPE, check=True)
+    options = ("build", "-t", "wheel", "-d", directory)
+    _run(sys.executable, "-m", "hatchling", *options, cwd=HERE.parents[1])
     (wheel,) = directory.glob("*.whl")
     return wheel
 
@@ -101,8 +107,7 @@ def _environment(directory: Path, wheel: Path | None = None) -> Path:
     if wheel is not None:
         shutil.unpack_archive(wheel, site, "zip")
     interpreter = directory / "bin" / "python"
-    # So that none is compiled while a start is timed.
-    subprocess.run([interpreter, "-I", "-m", "compileall", "-q", site], check=True)
+    _start(interpreter, "-m", "compileall", "-q", site)  # none while a start is timed
     return interpreter
 
 
@@ -128,17 +133,9 @@ def _asked(interpreter: Path, *overrides: str) -> set[str]:
 def _start(interpreter: Path, *command: str | Path) -> tuple[str, float, float]:
     """Run out of reach of this environment's variables; output, and wall and CPU time in ms."""
     clock, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        [interpreter, "-I", *command],
-        cwd=interpreter.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    out = _run(interpreter, "-I", *command, cwd=interpreter.parent)
     wall_s, after = time.perf_counter() - clock, resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        _fail(f"a start failed.\n{done.stdout}{done.stderr}")
-    return done.stdout, 1e3 * wall_s, 1e3 * (sum(after[:2]) - sum(before[:2]))
+    return out, 1e3 * wall_s, 1e3 * (sum(after[:2]) - sum(before[:2]))
 
 
 def _measure(without: Path, plugin: Path, pairs: int) -> dict[str, np.ndarray]:
