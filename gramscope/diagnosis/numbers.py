@@ -96,11 +96,6 @@ NUMBERS = {
 
 
 def format_number(name: str, value: float) -> str:
-    """A number as text.
-
-    Args:
-        name: Of the number; one that the table does not know gets four digits.
-        value: Its value.
-    """
+    """A number as text; one that the table does not know gets four digits."""
     decimals = NUMBERS[name].decimals if name in NUMBERS else None
     return f"{value:.4g}" if decimals is None else f"{value:.{decimals}f}"

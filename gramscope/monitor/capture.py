@@ -102,12 +102,7 @@ class StepCapture:
 
 
 class ForwardHook:
-    """Shows a module's outputs to a listener while armed; also when the module is compiled.
-
-    Args:
-        module: The module to watch.
-        listener: Called with each output; must not raise.
-    """
+    """Shows a module's outputs to a listener while armed; also when the module is compiled."""
 
     def __init__(self, module: nn.Module, listener: Callable[[Any], Any]) -> None:
         self._module = module
@@ -207,11 +202,7 @@ def find_module(root: nn.Module, path: str | None, *, default: str = "model") ->
 
 
 def is_sharded(model: nn.Module) -> bool:
-    """Whether any part of ``model`` has its weights sharded by FSDP, of either generation.
-
-    Args:
-        model: The whole model.
-    """
+    """Whether any part of ``model`` has its weights sharded by FSDP, of either generation."""
     names = {base.__name__ for module in model.modules() for base in type(module).__mro__}
     return not names.isdisjoint({"FSDPModule", "FullyShardedDataParallel"})
 

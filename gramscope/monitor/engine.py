@@ -66,36 +66,20 @@ class Engine:
         self._worker.put(due)
 
     def record(self, channel: Channel, event: Event) -> None:
-        """Account for an event that loggers have had, and let go of its picture's data.
-
-        Args:
-            channel: Whose it is.
-            event: Its outcome is final.
-        """
+        """Let go of the data of an event whose outcome is final, and have it accounted for."""
         event.matrix = event.prepared = None
         event.published = True
         if self._recorder is not None:
             self._recorder.put(channel, event)
 
     def wait_idle(self, timeout_s: float) -> bool:
-        """Wait until everything handed over has come to its end.
-
-        Args:
-            timeout_s: How long at most, for each of the two threads.
-
-        Returns:
-            Whether it has.
-        """
+        """Wait until everything handed over has come to its end; whether it has."""
         return self._worker.wait_idle(timeout_s) and (
             self._recorder is None or self._recorder.wait_idle(timeout_s)
         )
 
     def leave(self, *, for_all: bool) -> None:
-        """Count one user less; the last ends threads, helper process and group.
-
-        Args:
-            for_all: End them whoever still uses them; what waits ends as skipped.
-        """
+        """Count one user less; the last, or ``for_all``, ends threads, helper process and group."""
         self._users -= 1
         if self._closed or (self._users and not for_all):
             return

@@ -29,10 +29,6 @@ class Recorder:
     """Draws and keeps events on a thread of its own, so that a slow disk delays no peer.
 
     An event comes here twice: to be drawn, and once loggers have had it for its line of account.
-
-    Args:
-        timeout_s: Seconds to wait for a picture.
-        warn: Where troubles are told.
     """
 
     def __init__(self, timeout_s: float, warn: WarnOnce) -> None:
@@ -49,13 +45,7 @@ class Recorder:
             self._renderer.start()
 
     def put(self, channel: Channel, event: Event) -> None:
-        """Queue an event, in the order in which it shall come back; never waits.
-
-        Args:
-            channel: Whose it is.
-            event: With a matrix to draw, which it loses if too much waits already; or skipped; or
-                published, whose outcome is final.
-        """
+        """Queue an event; never waits. Too much that waits to be drawn costs it its picture."""
         size = _bytes_to_draw((channel, event))
         waiting = self._worker.waiting(_bytes_to_draw) if size else 0
         if waiting and waiting + size > _MOST_WAITING:
@@ -64,14 +54,7 @@ class Recorder:
         self._worker.put((channel, event))
 
     def wait_idle(self, timeout_s: float) -> bool:
-        """Wait until everything queued is done.
-
-        Args:
-            timeout_s: How long at most.
-
-        Returns:
-            Whether it is.
-        """
+        """Wait until everything queued is done; whether it is."""
         return self._worker.wait_idle(timeout_s)
 
     def close(self) -> None:
