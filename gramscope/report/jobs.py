@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gramscope.report.errors import ReportError
-from gramscope.report.files import plain, read_yaml
+from gramscope.config.presets import SHARED_DIR, is_gram_target
+from gramscope.events.files import EVENTS_FILE
+from gramscope.report.files import ReportError, plain, read_yaml
 
 __all__ = ["Job", "find_jobs"]
 
@@ -83,8 +84,8 @@ def _search(directory: Path) -> tuple[list[Path], list[Path], list[str]]:
         here = Path(parent)
         if ".hydra" in directories and (here / ".hydra" / "overrides.yaml").is_file():
             places.append(here)
-        if "events.jsonl" in files:
-            events_files.append(here / "events.jsonl")
+        if EVENTS_FILE in files:
+            events_files.append(here / EVENTS_FILE)
         # Launchers keep their own copies of jobs in hidden directories (.submitit).
         directories[:] = sorted(d for d in directories if not d.startswith("."))
     return places, events_files, unreadable
@@ -112,8 +113,11 @@ def _read_job(place: Path) -> Job:
         number=number if isinstance(number, int) else None,
         overrides=dict(_overrides(overrides)),
         callbacks=tuple(callbacks),
-        # The bundled job hands `gram_dir` to callbacks without a `save_dir`.
-        keeps_events=bool(_at(config, "gram_dir")) or all(callbacks.values()),
+        keeps_events=all(
+            # As Hydra keeps a config, its interpolations stand as they were written.
+            _at(config, "gram_dir") if save_dir == SHARED_DIR else save_dir
+            for save_dir in callbacks.values()
+        ),
         problems=problems,
     )
 
@@ -129,7 +133,7 @@ def _overrides(lines: Any) -> Iterator[tuple[str, str]]:
 def _callbacks(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Path and `save_dir` of every gram callback."""
     if isinstance(node, dict):
-        if str(node.get("_target_", "")).rpartition(".")[2] == "GramMatrixCallback":
+        if is_gram_target(node.get("_target_")):
             yield path, node.get("save_dir")
         for key, child in node.items():
             yield from _callbacks(child, f"{path}.{plain(key)}" if path else plain(key))
