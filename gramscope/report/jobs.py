@@ -43,14 +43,7 @@ def find_jobs(directory: Path) -> tuple[list[Job], list[str]]:
     Raises:
         ReportError: If it is no directory or holds no job.
     """
-    try:
-        if not directory.exists():
-            raise ReportError(f"{directory} does not exist")
-        if not directory.is_dir():
-            raise ReportError(f"{directory} is a file; give the directory of a Hydra multirun")
-        os.scandir(directory).close()
-    except OSError as error:
-        raise ReportError(f"{directory} cannot be read ({error.strerror})") from None
+    _require_directory(directory)
     places, events_files, unreadable = _search(directory)
     if not places:
         raise ReportError(
@@ -64,13 +57,22 @@ def find_jobs(directory: Path) -> tuple[list[Job], list[str]]:
             owner.events_files.append(path)
     ordered = sorted(jobs.values(), key=lambda job: _order(job, directory))
     numbers = [job.number for job in ordered if job.number is not None]
-    if len(set(numbers)) == len(numbers):
-        for job in ordered:
-            job.name = _path_name(job, directory) if job.number is None else str(job.number)
-    else:  # several sweeps: their numbers repeat
-        for job in ordered:
-            job.name = _path_name(job, directory)
+    distinct = len(set(numbers)) == len(numbers)  # else of several sweeps
+    for job in ordered:
+        numbered = distinct and job.number is not None
+        job.name = str(job.number) if numbered else _path_name(job, directory)
     return ordered, unreadable
+
+
+def _require_directory(directory: Path) -> None:
+    try:
+        if not directory.exists():
+            raise ReportError(f"{directory} does not exist")
+        if not directory.is_dir():
+            raise ReportError(f"{directory} is a file; give the directory of a Hydra multirun")
+        os.scandir(directory).close()
+    except OSError as error:
+        raise ReportError(f"{directory} cannot be read ({error.strerror})") from None
 
 
 def _search(directory: Path) -> tuple[list[Path], list[Path], list[str]]:
