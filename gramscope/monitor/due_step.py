@@ -13,7 +13,7 @@ from torch import Tensor
 from gramscope.events import Event, Reason
 from gramscope.monitor.buffers import BufferPool
 
-__all__ = ["DueStep", "Channel"]
+__all__ = ["Channel", "DueStep"]
 
 
 @dataclass

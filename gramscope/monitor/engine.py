@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gramscope.events import Event, Reason
-from gramscope.monitor.due_step import DueStep, Channel
+from gramscope.monitor.due_step import Channel, DueStep
 from gramscope.monitor.exchange import Exchange, Gathered
 from gramscope.monitor.numbers import measure
 from gramscope.monitor.recorder import Recorder

@@ -15,7 +15,7 @@ from torch import Tensor
 from gramscope.events import Event, Reason
 from gramscope.monitor.account import Account
 from gramscope.monitor.capture import StepCapture
-from gramscope.monitor.due_step import DueStep, Channel
+from gramscope.monitor.due_step import Channel, DueStep
 from gramscope.monitor.engine import Engine
 from gramscope.monitor.features import FeatureError
 

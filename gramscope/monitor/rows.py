@@ -45,7 +45,7 @@ class RowSampler:
         self._chunks: list[Tensor] = []
 
     def add(self, features: Tensor) -> None:
-        """Copy this micro-batch's share of the rows ``[n, D]`` on its own device, without waiting."""
+        """Copy this micro-batch's share of the rows on its own device, without waiting."""
         n = len(features)
         if not self._length:
             self._length = n * self._micro_batches
