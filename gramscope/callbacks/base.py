@@ -40,9 +40,6 @@ class MonitorCallback(Callback):
     """Watches a representation during `fit`, and hands what it sees to the trainer's loggers.
 
     All such callbacks of a trainer share one engine, which the first of them makes.
-
-    Args:
-        config: Its settings.
     """
 
     def __init__(self, config: MonitorConfig) -> None:

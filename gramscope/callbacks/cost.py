@@ -25,11 +25,7 @@ class Cost:
         self._running += time.perf_counter() - self._entered
 
     def end_step(self, *, due: bool) -> None:
-        """Count what was added up as an event's, or forget it.
-
-        Args:
-            due: Whether there is an event.
-        """
+        """Count what was added up as an event's if there is one, else forget it."""
         if due:
             self._events.append(self._running + time.perf_counter() - self._entered)
         self._running = 0.0

@@ -24,21 +24,12 @@ log = logging.getLogger(__name__)
 
 
 def takes_images(logger: Any) -> bool:
-    """Whether pictures can be handed to this logger.
-
-    Args:
-        logger: A Lightning logger.
-    """
+    """Whether pictures can be handed to this logger."""
     return _image_sender(logger) is not None
 
 
 class Publisher:
-    """Hands finished events to all loggers of a trainer; never raises.
-
-    Args:
-        loggers: The trainer's.
-        prefix: Of the numbers' keys.
-    """
+    """Hands events to all of a trainer's loggers, numbers under ``prefix``; never raises."""
 
     def __init__(self, loggers: Sequence[Any], prefix: str) -> None:
         self._loggers = loggers

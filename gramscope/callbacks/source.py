@@ -16,15 +16,7 @@ __all__ = ["FeatureSource"]
 
 
 class FeatureSource:
-    """Collects the rows of the optimizer steps of one fit.
-
-    Args:
-        trainer: The trainer.
-        pl_module: Its module.
-        config: The callback's settings.
-        monitor: Whose captures are filled.
-        cost: What is spent in the hook is added to it.
-    """
+    """Collects the rows of one fit's optimizer steps; what its hook spends adds to ``cost``."""
 
     def __init__(
         self, trainer: Any, pl_module: Any, config: MonitorConfig, monitor: Monitor, cost: Cost
@@ -47,12 +39,7 @@ class FeatureSource:
         return self._capture is not None
 
     def begin(self, batch: Any, micro_batches: int) -> None:
-        """Listen to the micro-batch that begins; never raises.
-
-        Args:
-            batch: The batch.
-            micro_batches: How many the step is expected to have, if this is its first.
-        """
+        """Listen to a micro-batch, of ``micro_batches`` if it is a step's first; never raises."""
         if self._capture is None:
             named = self._config.module is not None
             self._capture = self._monitor.capture(micro_batches, bare_tensor=named)
@@ -62,17 +49,11 @@ class FeatureSource:
                 self._extra_forward(self._capture, batch)  # on every rank: shards need them all
             elif self._place is not Capture.outputs and self._monitor.wants_rows:
                 self._arm()
-        except FeatureError as error:
-            self._fail(error)
         except Exception as error:
-            self._fail(FeatureError(Reason.capture_failed, f"capture failed with {error!r}"))
+            self._capture.fail(error)
 
     def end(self, outputs: Any) -> None:
-        """Collect from the micro-batch that ends; never raises.
-
-        Args:
-            outputs: What the training step returned.
-        """
+        """Collect from the micro-batch, whose `training_step` has returned; never raises."""
         self._model_has_run = True
         if self._hook is not None:
             self._hook.disarm()
@@ -149,7 +130,3 @@ class FeatureSource:
             "compiled function; name another `module`, or return the features from "
             "training_step and use capture='outputs'",
         )
-
-    def _fail(self, error: FeatureError) -> None:
-        if self._capture is not None and self._capture.error is None:
-            self._capture.error = error

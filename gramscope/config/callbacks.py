@@ -120,9 +120,5 @@ class MonitorProgressBarConfig(CallbackConfig):
 
 
 def watching(callbacks: Iterable[Any]) -> list[Any]:
-    """Those of a trainer's callbacks that watch a representation.
-
-    Args:
-        callbacks: Any objects.
-    """
+    """Those of a trainer's callbacks that watch a representation."""
     return [c for c in callbacks if isinstance(getattr(c, "config", None), MonitorConfig)]

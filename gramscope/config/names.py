@@ -21,11 +21,7 @@ class Names(NamedTuple):
 
 
 def names(configs: Sequence[MonitorConfig]) -> list[Names]:
-    """The names of all callbacks of a trainer.
-
-    Args:
-        configs: Their settings.
-    """
+    """The names of all callbacks of a trainer, from their settings."""
     shared = Counter(c.log_key for c in configs)
     keys = [c.log_key + f"/{c.feature_key}" * (shared[c.log_key] > 1) for c in configs]
     prefixes = [f"representation/{c.feature_key}" for c in configs]
@@ -35,11 +31,7 @@ def names(configs: Sequence[MonitorConfig]) -> list[Names]:
 
 
 def clashes(configs: Sequence[MonitorConfig]) -> list[list[int]]:
-    """Groups of callbacks, as positions, that only a number could tell apart.
-
-    Args:
-        configs: The settings of all callbacks of a trainer.
-    """
+    """Groups of a trainer's callbacks, as positions, that only a number could tell apart."""
     alike: dict[tuple[str, str], list[int]] = defaultdict(list)
     for position, config in enumerate(configs):
         alike[config.log_key, config.feature_key].append(position)

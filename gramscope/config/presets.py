@@ -30,6 +30,7 @@ __all__ = [
     "Entry",
     "SubGroup",
     "entries",
+    "is_gram_target",
     "register",
 ]
 
@@ -126,12 +127,13 @@ def entries() -> Iterator[Entry]:
         yield _callback(name, config)
 
 
-def register(store: ConfigStore | None = None) -> None:
-    """Put every entry into the store; what an application has put there itself stays.
+def is_gram_target(target: object) -> bool:
+    """Whether a config's `_target_` names our callback, by whatever path it is imported."""
+    return str(target).rpartition(".")[2] == GramMatrixConfig._target_.rpartition(".")[2]
 
-    Args:
-        store: The store to fill, Hydra's own by default.
-    """
+
+def register(store: ConfigStore | None = None) -> None:
+    """Put every entry into Hydra's store; what an application has put there itself stays."""
     for entry in entries():
         _put(entry, store or ConfigStore.instance())
 

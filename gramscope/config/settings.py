@@ -61,29 +61,17 @@ class CallbackConfig:
 
     @classmethod
     def of(cls: type[Config], arguments: Mapping[str, Any]) -> Config:
-        """Make one from a constructor's arguments.
-
-        Args:
-            arguments: `locals()` at the beginning of the constructor.
-        """
+        """Make one from a constructor's `locals()`."""
         return cls(**{name: arguments[name] for name in _settings(cls)})
 
 
 def helps(config: type[CallbackConfig]) -> dict[str, str]:
-    """What each setting means, by name, in order.
-
-    Args:
-        config: A callback's settings.
-    """
+    """What each setting means, by name, in order."""
     return {name: field.metadata["help"] for name, field in _settings(config).items()}
 
 
 def configured_by(config: type[CallbackConfig]) -> Callable[[Class], Class]:
-    """Give a callback the settings of its ``config`` attribute: documented, and as attributes.
-
-    Args:
-        config: Class of that attribute.
-    """
+    """Give a callback the settings of its attribute ``config``: documented, and as attributes."""
 
     def decorate(callback: Class) -> Class:
         callback.__doc__ = f"{inspect.cleandoc(callback.__doc__ or '')}\n\nArgs:\n{_documented()}"

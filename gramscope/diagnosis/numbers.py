@@ -28,6 +28,8 @@ class Number:
     """Places behind the point; ``None``: four digits in all."""
     headline: bool = False
     """Whether charts, captions and terminals have room for it; the bar shows the first of them."""
+    short: str | None = None
+    """Its name where little room is left and all else says what it is of."""
     sound: float | None = None
     """The value of a run without fault; where no run has another, it need not be shown."""
 
@@ -45,6 +47,7 @@ NUMBERS = {
             bad="high",
             why="The largest is the worst: at 1 all samples are one point.",
             headline=True,
+            short="mean",
         ),
         Number(
             "offdiag_std",
@@ -57,6 +60,7 @@ NUMBERS = {
             why="Both ends can be bad: near 0 at a mean near 1, all samples are one point; "
             "near 1, they are two opposite points.",
             headline=True,
+            short="std",
         ),
         Number(
             "offdiag_min",
@@ -96,11 +100,6 @@ NUMBERS = {
 
 
 def format_number(name: str, value: float) -> str:
-    """A number as text.
-
-    Args:
-        name: Of the number; one that the table does not know gets four digits.
-        value: Its value.
-    """
+    """A number as text; one that the table does not know gets four digits."""
     decimals = NUMBERS[name].decimals if name in NUMBERS else None
     return f"{value:.4g}" if decimals is None else f"{value:.{decimals}f}"

@@ -67,20 +67,12 @@ class Event:
         self.status = self.outcome = "logged"
 
     def skip(self, reason: Reason) -> None:
-        """End as skipped.
-
-        Args:
-            reason: Why.
-        """
+        """End as skipped."""
         self.status, self.outcome = "skipped", reason.name
         self.reason = f"{reason.name}; {self.reason}" if self.reason else reason.name
 
     def remark(self, what: str) -> None:
-        """Add to the reasons.
-
-        Args:
-            what: What went wrong.
-        """
+        """Add to the reasons what else went wrong."""
         self.reason = f"{self.reason}; {what}" if self.reason else what
 
     def as_json(self) -> str:
@@ -90,9 +82,6 @@ class Event:
     @classmethod
     def from_json(cls, line: bytes | str) -> Event:
         """The event of one line; what a damaged one lacks has its default.
-
-        Args:
-            line: As `as_json` writes it, by this version or another.
 
         Raises:
             ValueError: If it is no event at all.

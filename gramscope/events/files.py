@@ -15,32 +15,17 @@ EVENTS_FILE = "events.jsonl"
 
 
 def directory_of(save_dir: Path, log_key: str) -> Path:
-    """``<save_dir>/<log_key with '/' → '.'>``, where a heatmap's pictures are.
-
-    Args:
-        save_dir: Directory of the run.
-        log_key: Logger key of the heatmap.
-    """
+    """``<save_dir>/<log_key with '/' → '.'>``, where a heatmap's pictures are."""
     return save_dir / log_key.replace("/", ".")
 
 
 def stem(save_dir: Path, log_key: str, step: int) -> Path:
-    """``<directory>/step_00000100``, to which a suffix is added.
-
-    Args:
-        save_dir: Directory of the run.
-        log_key: Logger key of the heatmap.
-        step: Optimizer step.
-    """
+    """``<directory>/step_00000100``, to which a suffix is added."""
     return directory_of(save_dir, log_key) / f"step_{step:08d}"
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that is there whole or not at all.
-
-    Args:
-        path: Where; missing directories are made.
-        data: What.
+    """Write a file, in directories made for it, that is there whole or not at all.
 
     Raises:
         OSError: If it cannot be written; nothing is left behind.
@@ -59,10 +44,6 @@ def write_atomically(path: Path, data: bytes) -> None:
 def append_event(save_dir: Path, event: Event) -> None:
     """Append an event's line to the account in one write, so that a killed run leaves whole lines.
 
-    Args:
-        save_dir: Directory of the run; made if it is missing.
-        event: What became of the step.
-
     Raises:
         OSError: If it cannot be written.
     """
@@ -80,10 +61,7 @@ def append_event(save_dir: Path, event: Event) -> None:
 
 
 def read_events(path: Path) -> tuple[list[Event], list[str]]:
-    """The events of an account, and what was wrong with the file.
-
-    Args:
-        path: An ``events.jsonl``. A line that a killed run left unfinished is passed over.
+    """The events of an ``events.jsonl``, and what was wrong with the file.
 
     Raises:
         OSError: If it cannot be read.

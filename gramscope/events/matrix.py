@@ -48,9 +48,6 @@ class Matrix:
 def read_matrix(path: Path) -> Matrix:
     """The matrix of one event.
 
-    Args:
-        path: An ``.npz`` file with ``gram`` and, if it has them, the other fields of `Matrix`.
-
     Raises:
         MatrixError: If the file is not there or holds no such matrix.
     """

@@ -10,9 +10,6 @@ __all__ = ["as_matrix", "nonfinite_rows"]
 def as_matrix(features: Tensor) -> Tensor:
     """``features`` detached, in float32 or float64, if it is a floating ``[N, D]`` matrix.
 
-    Args:
-        features: What the caller passed as features.
-
     Raises:
         ValueError: If it is anything else.
     """

@@ -23,19 +23,11 @@ class Account:
         self._under_way: deque[int] = deque()
 
     def submitted(self, step: int) -> None:
-        """Note a due step whose outcome is to come.
-
-        Args:
-            step: Optimizer step.
-        """
+        """Note a due step whose outcome is to come."""
         self._under_way.append(step)
 
     def ended(self, event: Event) -> None:
-        """Note an event whose outcome is final.
-
-        Args:
-            event: The event.
-        """
+        """Note an event whose outcome is final."""
         self._under_way.remove(event.step)
         self.outcomes[event.outcome] += 1
         self.last_step = max(self.last_step, event.step)
@@ -50,10 +42,6 @@ class Account:
         return {"outcomes": outcomes, "last_step": max([self.last_step, *self._under_way])}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint.
-
-        Args:
-            state: As `state` gave it.
-        """
+        """Go on from what `state` gave."""
         self.outcomes = Counter(state.get("outcomes", {}))
         self.last_step = state.get("last_step", 0)

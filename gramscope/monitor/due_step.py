@@ -13,12 +13,12 @@ from torch import Tensor
 from gramscope.events import Event, Reason
 from gramscope.monitor.buffers import BufferPool
 
-__all__ = ["DueStep", "Watch"]
+__all__ = ["Channel", "DueStep"]
 
 
 @dataclass
-class Watch:
-    """What one monitor watches, and where its events come back."""
+class Channel:
+    """What one monitor has of the engine that it may share: its names, and its events on return."""
 
     feature_key: str
     log_key: str
@@ -36,7 +36,7 @@ class Watch:
 class DueStep:
     """One rank's part of one due step."""
 
-    watch: Watch
+    channel: Channel
     step: int
     reason: Reason = Reason.none
     """Why this rank gives no rows."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gramscope.events import Event, Reason
-from gramscope.monitor.due_step import DueStep, Watch
+from gramscope.monitor.due_step import Channel, DueStep
 from gramscope.monitor.exchange import Exchange, Gathered
 from gramscope.monitor.numbers import measure
 from gramscope.monitor.recorder import Recorder
@@ -52,50 +52,31 @@ class Engine:
         self._users += 1
 
     def submit(self, due: DueStep, max_pending: int) -> None:
-        """Hand over one due step.
+        """Hand over one due step, without its rows if ``max_pending`` others still wait.
 
-        Args:
-            due: Its rows are given up if too many of the same monitor still wait; the step
-                itself stays in line, because every rank must come to the same exchanges.
-            max_pending: How many are too many.
+        The step itself stays in line, because every rank must come to the same exchanges.
         """
-        watch = due.watch
-        waiting = self._worker.waiting(lambda d: d.watch is watch and d.has_rows)
+        channel = due.channel
+        waiting = self._worker.waiting(lambda d: d.channel is channel and d.has_rows)
         if due.has_rows and waiting >= max_pending:
-            due = DueStep(watch, due.step, Reason.backlog)
+            due = DueStep(channel, due.step, Reason.backlog)
         self._worker.put(due)
 
-    def record(self, watch: Watch, event: Event) -> None:
-        """Account for an event that loggers have had, and let go of its picture's data.
-
-        Args:
-            watch: Whose it is.
-            event: Its outcome is final.
-        """
+    def record(self, channel: Channel, event: Event) -> None:
+        """Let go of the data of an event whose outcome is final, and have it accounted for."""
         event.matrix = event.prepared = None
         event.published = True
         if self._recorder is not None:
-            self._recorder.put(watch, event)
+            self._recorder.put(channel, event)
 
     def wait_idle(self, timeout_s: float) -> bool:
-        """Wait until everything handed over has come to its end.
-
-        Args:
-            timeout_s: How long at most, for each of the two threads.
-
-        Returns:
-            Whether it has.
-        """
+        """Wait until everything handed over has come to its end; whether it has."""
         return self._worker.wait_idle(timeout_s) and (
             self._recorder is None or self._recorder.wait_idle(timeout_s)
         )
 
     def leave(self, *, for_all: bool) -> None:
-        """Count one user less; the last ends threads, helper process and group.
-
-        Args:
-            for_all: End them whoever still uses them; what waits ends as skipped.
-        """
+        """Count one user less; the last, or ``for_all``, ends threads, helper process and group."""
         self._users -= 1
         if self._closed or (self._users and not for_all):
             return
@@ -111,7 +92,7 @@ class Engine:
         if self._recorder is not None:
             event = self._event(due)
             event.skip(Reason.shutdown if self._closed else Reason.monitor_died)
-            self._recorder.put(due.watch, event)
+            self._recorder.put(due.channel, event)
 
     # From here on: the monitor thread.
 
@@ -120,14 +101,14 @@ class Engine:
             features = self._features(due)
             due.exchanged = True
             gathered = self.exchange.gather(
-                due.watch.log_key, due.step, features, spacing=due.spacing, reason=due.reason
+                due.channel.log_key, due.step, features, spacing=due.spacing, reason=due.reason
             )
             event = None if gathered is None else self._make_event(due, gathered)
         if due.ready is None:  # the rows were copied on the host
-            due.watch.pool.give_back(due.chunks)
+            due.channel.pool.give_back(due.chunks)
         if event is None or self._recorder is None:
             return None
-        return partial(self._recorder.put, due.watch, event)
+        return partial(self._recorder.put, due.channel, event)
 
     def _features(self, due: DueStep) -> Tensor | None:
         """This rank's rows, ``[k, D]``; sets the reason if there are none."""
@@ -148,14 +129,14 @@ class Engine:
     def _make_event(self, due: DueStep, gathered: Gathered) -> Event:
         event = self._event(due)
         try:
-            self._measure(due.watch, event, gathered)
+            self._measure(due.channel, event, gathered)
         except Exception as error:
             self.warn(Reason.event_failed.name, f"Step {due.step} gives no picture: {error!r}")
             event.matrix = None
             event.skip(Reason.event_failed)
         return event
 
-    def _measure(self, watch: Watch, event: Event, gathered: Gathered) -> None:
+    def _measure(self, channel: Channel, event: Event, gathered: Gathered) -> None:
         missing = _by_reason(gathered.reasons)
         rows = len(gathered.features)
         if not rows:
@@ -164,7 +145,7 @@ class Engine:
                 event.remark("; ".join(missing))
             return
         event.matrix, event.metrics = measure(
-            gathered.features, gathered.rank, gathered.index, spectrum=watch.save_dir is not None
+            gathered.features, gathered.rank, gathered.index, spectrum=channel.save_dir is not None
         )
         if event.matrix is None:
             event.skip(Reason.nonfinite)
@@ -177,8 +158,8 @@ class Engine:
             event.remark(f"{rows - event.n} rows with NaN or Inf left out")
 
     def _event(self, due: DueStep) -> Event:
-        watch = due.watch
-        return Event(due.step, watch.log_key, watch.feature_key, self.exchange.world_size)
+        channel = due.channel
+        return Event(due.step, channel.log_key, channel.feature_key, self.exchange.world_size)
 
 
 def _warm_up() -> None:

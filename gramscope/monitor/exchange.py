@@ -113,11 +113,7 @@ class Exchange:
         return self.rank == 0
 
     def quota(self, max_samples: int) -> int:
-        """Rows that this rank gives to an event of ``max_samples`` rows.
-
-        Args:
-            max_samples: Rows of the event, over all ranks.
-        """
+        """Rows that this rank gives to an event of ``max_samples`` rows over all ranks."""
         if not self.is_member:
             return 0
         return quota(self._members.index(self.rank), len(self._members), max_samples)
@@ -160,11 +156,7 @@ class Exchange:
         return gathered
 
     def hang_up(self, why: str) -> None:
-        """Close the connections, so that peers get an error at once instead of a timeout.
-
-        Args:
-            why: For the warning.
-        """
+        """Close the connections, so that peers get an error at once instead of a timeout."""
         self.calling = False
         self._lose(Reason.peer_lost, why)
         self.close()

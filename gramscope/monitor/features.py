@@ -81,12 +81,7 @@ def as_rows(value: Any, key: str) -> Tensor:
 
 
 def available_keys(outputs: Any, prefix: str = "") -> list[str]:
-    """Dotted paths of every tensor that could be features, at most a few dozen.
-
-    Args:
-        outputs: What a model or a training step returned.
-        prefix: Path of ``outputs`` itself.
-    """
+    """Dotted paths of every tensor that could be features, at most a few dozen."""
     keys: list[str] = []
     for name, value in _children(outputs):
         path = f"{prefix}{name}"

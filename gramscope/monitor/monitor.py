@@ -15,7 +15,7 @@ from torch import Tensor
 from gramscope.events import Event, Reason
 from gramscope.monitor.account import Account
 from gramscope.monitor.capture import StepCapture
-from gramscope.monitor.due_step import DueStep, Watch
+from gramscope.monitor.due_step import Channel, DueStep
 from gramscope.monitor.engine import Engine
 from gramscope.monitor.features import FeatureError
 
@@ -74,7 +74,7 @@ class Monitor:
     ) -> None:
         directory = None if save_dir is None else Path(save_dir)
         self.account = account or Account()
-        self._watch = Watch(feature_key, log_key, directory, prepare)
+        self._channel = Channel(feature_key, log_key, directory, prepare)
         self._max_pending = max_pending
         self._timeout_s = timeout_s
         self._publish = publish
@@ -107,15 +107,15 @@ class Monitor:
             bare_tensor: Whether an output that is itself a tensor counts as the features.
         """
         return StepCapture(
-            self._watch.feature_key,
+            self._channel.feature_key,
             self._quota,
             micro_batches,
             bare_tensor=bare_tensor,
-            pool=self._watch.pool,
+            pool=self._channel.pool,
         )
 
     def observe(self, *, step: int, features: Tensor | Mapping[str, Any]) -> None:
-        """Watch one step; every rank must call it for the same steps.
+        """Channel one step; every rank must call it for the same steps.
 
         Args:
             step: Optimizer step.
@@ -142,8 +142,8 @@ class Monitor:
     def finished(self) -> list[Event]:
         """Events that came to their end since the last call, in order; on rank 0."""
         events = []
-        while self._watch.finished:
-            event = self._watch.finished.popleft()
+        while self._channel.finished:
+            event = self._channel.finished.popleft()
             try:
                 if self._publish is not None:
                     self._publish(event)
@@ -153,7 +153,7 @@ class Monitor:
                 event.remark(Reason.publish_failed.name)
             finally:
                 self.account.ended(event)
-                self._engine.record(self._watch, event)
+                self._engine.record(self._channel, event)
             events.append(event)
         return events
 
@@ -184,7 +184,7 @@ class Monitor:
 
     def _due_step(self, step: int, capture: StepCapture | None) -> DueStep:
         if not self._quota:
-            return DueStep(self._watch, step)
+            return DueStep(self._channel, step)
         if capture is None:
             return self._failed(step, Reason.nothing_captured, "the step was not foreseen")
         try:
@@ -197,7 +197,7 @@ class Monitor:
         except Exception as error:  # out of pinned memory, a device in error
             return self._failed(step, Reason.copy_failed, f"copying rows failed with {error!r}")
         return DueStep(
-            self._watch,
+            self._channel,
             step,
             chunks=chunks,
             ready=ready,
@@ -206,9 +206,9 @@ class Monitor:
         )
 
     def _failed(self, step: int, reason: Reason, message: str) -> DueStep:
-        key = self._watch.log_key
+        key = self._channel.log_key
         self._engine.warn(f"{key}: {reason.name}", f"{key} at step {step}: {message}")
-        return DueStep(self._watch, step, reason)
+        return DueStep(self._channel, step, reason)
 
 
 def _to_host(chunks: list[Tensor]) -> tuple[list[Tensor], Callable[[], None] | None]:

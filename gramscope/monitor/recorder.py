@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gramscope.events import Event, Matrix, Reason
 from gramscope.events.files import append_event, stem, write_atomically
-from gramscope.monitor.due_step import Watch
+from gramscope.monitor.due_step import Channel
 from gramscope.monitor.warn_once import WarnOnce
 from gramscope.monitor.worker import Worker
 from gramscope.picture.client import RenderClient, RenderError
@@ -29,17 +29,13 @@ class Recorder:
     """Draws and keeps events on a thread of its own, so that a slow disk delays no peer.
 
     An event comes here twice: to be drawn, and once loggers have had it for its line of account.
-
-    Args:
-        timeout_s: Seconds to wait for a picture.
-        warn: Where troubles are told.
     """
 
     def __init__(self, timeout_s: float, warn: WarnOnce) -> None:
         self._renderer = RenderClient(timeout_s)
         self._warn = warn
         self._scratch: Path | None = None
-        self._worker: Worker[tuple[Watch, Event]] = Worker(
+        self._worker: Worker[tuple[Channel, Event]] = Worker(
             self._work, self._abandon, retry=lambda item: False, name="gramscope-recorder"
         )
 
@@ -48,30 +44,17 @@ class Recorder:
         with suppress(RenderError):  # the first picture will say so
             self._renderer.start()
 
-    def put(self, watch: Watch, event: Event) -> None:
-        """Queue an event, in the order in which it shall come back; never waits.
-
-        Args:
-            watch: Whose it is.
-            event: With a matrix to draw, which it loses if too much waits already; or skipped; or
-                published, whose outcome is final.
-        """
-        size = _bytes_to_draw((watch, event))
+    def put(self, channel: Channel, event: Event) -> None:
+        """Queue an event; never waits. Too much that waits to be drawn costs it its picture."""
+        size = _bytes_to_draw((channel, event))
         waiting = self._worker.waiting(_bytes_to_draw) if size else 0
         if waiting and waiting + size > _MOST_WAITING:
             event.matrix = None
             event.skip(Reason.backlog)
-        self._worker.put((watch, event))
+        self._worker.put((channel, event))
 
     def wait_idle(self, timeout_s: float) -> bool:
-        """Wait until everything queued is done.
-
-        Args:
-            timeout_s: How long at most.
-
-        Returns:
-            Whether it is.
-        """
+        """Wait until everything queued is done; whether it is."""
         return self._worker.wait_idle(timeout_s)
 
     def close(self) -> None:
@@ -81,43 +64,43 @@ class Recorder:
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _abandon(self, item: tuple[Watch, Event]) -> None:
-        watch, event = item
+    def _abandon(self, item: tuple[Channel, Event]) -> None:
+        channel, event = item
         if event.published:
-            self._file(watch, event)
+            self._file(channel, event)
             return
         # A copy: the thread may still be at work on the original.
         event = replace(event, png=None, picture=None, prepared=None)
         if event.matrix is not None:
             event.skip(Reason.shutdown if self._worker.closed else Reason.monitor_died)
-        watch.finished.append(event)
+        channel.finished.append(event)
 
-    def _work(self, item: tuple[Watch, Event]) -> Callable[[], None] | None:
-        watch, event = item
+    def _work(self, item: tuple[Channel, Event]) -> Callable[[], None] | None:
+        channel, event = item
         if event.published:
-            self._file(watch, event)
+            self._file(channel, event)
             return None
         try:
             if event.matrix is not None:
                 event = replace(event)
-                self._draw(watch, event)
+                self._draw(channel, event)
         except Exception as error:
             drawing = isinstance(error, RenderError)
             reason = Reason.render_failed if drawing else Reason.event_failed
             self._warn(reason.name, f"Step {event.step} gives no picture: {error}")
             event.skip(reason)
-        return partial(watch.finished.append, event)
+        return partial(channel.finished.append, event)
 
-    def _draw(self, watch: Watch, event: Event) -> None:
+    def _draw(self, channel: Channel, event: Event) -> None:
         matrix = event.matrix
         assert matrix is not None
         event.png = self._renderer.png(matrix.gram, _title(event), matrix.boundaries)
         event.log()
-        event.kept = watch.save_dir is not None and self._keep(event, matrix, watch.save_dir)
+        event.kept = channel.save_dir is not None and self._keep(event, matrix, channel.save_dir)
         if not event.kept:
             self._keep_for_a_while(event, event.png)
-        if watch.prepare is not None:
-            event.prepared = watch.prepare(event)
+        if channel.prepare is not None:
+            event.prepared = channel.prepare(event)
 
     def _keep(self, event: Event, matrix: Matrix, save_dir: Path) -> bool:
         assert event.png is not None
@@ -141,18 +124,18 @@ class Recorder:
             write_atomically(path, png)
             event.picture = path
 
-    def _file(self, watch: Watch, event: Event) -> None:
+    def _file(self, channel: Channel, event: Event) -> None:
         if event.picture is not None and not event.kept:
             event.picture.unlink(missing_ok=True)
-        if watch.save_dir is None:
+        if channel.save_dir is None:
             return
         try:
-            append_event(watch.save_dir, event)
+            append_event(channel.save_dir, event)
         except OSError as error:
             self._warn("account", f"events.jsonl could not be written: {error}")
 
 
-def _bytes_to_draw(item: tuple[Watch, Event]) -> int:
+def _bytes_to_draw(item: tuple[Channel, Event]) -> int:
     event = item[1]
     if event.matrix is None or event.published:
         return 0

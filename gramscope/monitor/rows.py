@@ -11,26 +11,16 @@ __all__ = ["RowSampler", "member_ranks", "quota"]
 
 
 def member_ranks(world_size: int, max_samples: int) -> list[int]:
-    """Ranks that contribute rows: all of them, or ``max_samples`` evenly spaced ones.
+    """Ranks that contribute to ``max_samples`` rows: all, or as many evenly spaced ones.
 
     Rank 0 is always among them, because it makes the picture.
-
-    Args:
-        world_size: Number of ranks in the job.
-        max_samples: Rows of an event, over all ranks.
     """
     members = min(world_size, max_samples)
     return [i * world_size // members for i in range(members)]
 
 
 def quota(member: int, members: int, max_samples: int) -> int:
-    """Rows that one member contributes so that all members together give ``max_samples``.
-
-    Args:
-        member: Position in the list of member ranks.
-        members: Length of that list.
-        max_samples: Rows of an event, over all ranks.
-    """
+    """Rows that one member contributes so that all members together give ``max_samples``."""
     return (member + 1) * max_samples // members - member * max_samples // members
 
 
@@ -55,11 +45,7 @@ class RowSampler:
         self._chunks: list[Tensor] = []
 
     def add(self, features: Tensor) -> None:
-        """Copy this micro-batch's share of the rows on its own device, without waiting for it.
-
-        Args:
-            features: ``[n, D]``. No reference to it, its storage or its graph is kept.
-        """
+        """Copy this micro-batch's share of the rows on its own device, without waiting."""
         n = len(features)
         if not self._length:
             self._length = n * self._micro_batches
@@ -69,11 +55,7 @@ class RowSampler:
         self._seen += n
 
     def rewind(self, mark: tuple[int, int]) -> None:
-        """Forget what was added since ``mark`` was taken.
-
-        Args:
-            mark: See `mark`.
-        """
+        """Forget what was added since ``mark`` was taken."""
         self._seen, chunks = mark
         del self._chunks[chunks:]
         if not self._seen:

@@ -22,12 +22,7 @@ class WarnOnce:
         self._warned: set[str] = set()
 
     def __call__(self, kind: str, message: str) -> None:
-        """Warn, unless this kind was warned of before.
-
-        Args:
-            kind: What counts as the same trouble.
-            message: One sentence, with or without its full stop.
-        """
+        """Warn, unless this kind was warned of before."""
         if kind not in self._warned:
             self._warned.add(kind)
             log.log(

@@ -65,11 +65,7 @@ class Worker(Generic[Item]):
         self._ready.wait(_START_S)
 
     def put(self, item: Item) -> None:
-        """Queue one item; never waits.
-
-        Args:
-            item: What `work` gets.
-        """
+        """Queue one item; never waits."""
         with self._changed:
             if self.closed:
                 self._abandon(item)
@@ -79,23 +75,12 @@ class Worker(Generic[Item]):
             self._changed.notify_all()
 
     def waiting(self, size: Callable[[Item], int]) -> int:
-        """The size of everything that is queued or being worked on.
-
-        Args:
-            size: Of one item.
-        """
+        """The added-up ``size`` of everything that is queued or being worked on."""
         with self._changed:
             return sum(map(size, self._items))
 
     def wait_idle(self, timeout_s: float) -> bool:
-        """Wait until no item is left.
-
-        Args:
-            timeout_s: How long at most.
-
-        Returns:
-            Whether none is.
-        """
+        """Wait until no item is left; whether none is."""
         deadline = time.monotonic() + timeout_s
         with self._changed:
             while self._items and (left := deadline - time.monotonic()) > 0:

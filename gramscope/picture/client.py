@@ -30,9 +30,6 @@ class RenderClient:
     """One helper process, started when first needed and restarted once if it dies.
 
     Use it from one thread.
-
-    Args:
-        timeout_s: Seconds to wait for a picture.
     """
 
     def __init__(self, timeout_s: float) -> None:

@@ -19,12 +19,7 @@ __all__ = ["main", "serve"]
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer requests until there are no more.
-
-    Args:
-        requests: Where they come from.
-        answers: Where the pictures go.
-    """
+    """Answer requests until there are no more."""
     renderer = HeatmapRenderer()
     while (line := requests.readline()).endswith(b"\n"):
         request = json.loads(line)

@@ -7,27 +7,24 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-__all__ = ["plain", "read_yaml"]
+__all__ = ["ReportError", "plain", "read_yaml"]
 
 # Configs may hold objects (paths, for instance) that a safe loader rejects; none matters here.
 _Loader = type("_Loader", (yaml.SafeLoader,), {})
 _Loader.add_multi_constructor("", lambda loader, suffix, node: None)  # type: ignore[attr-defined]
 
 
-def plain(value: object) -> str:
-    """The value as text that neither a terminal nor a page can take for anything else.
+class ReportError(Exception):
+    """There is nothing to report on, or nowhere to write it; the message is for the user."""
 
-    Args:
-        value: Anything; control characters and undecodable bytes in its text are spelt out.
-    """
+
+def plain(value: object) -> str:
+    """Text that no terminal or page takes for anything else: control characters are spelt out."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
 
 
 def read_yaml(path: Path) -> Any:
     """The content of a YAML file; interpolations stay as they are written.
-
-    Args:
-        path: The file.
 
     Raises:
         ValueError: If it cannot be read or is not YAML; the message names the file.

@@ -18,7 +18,7 @@ from hydra.utils import instantiate
 
 from gramscope.callbacks import GramMatrixCallback
 from gramscope.metrics import gram_matrix
-from project.train import config_dir
+from project.train import CONFIG_DIR
 from tests.gramscope.callbacks.test_observer import assert_same
 from tests.support import events, trainer, wandb_history, wandb_images
 
@@ -43,7 +43,7 @@ def job(directory: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
 
 def parts(*overrides: str) -> tuple[Any, Any]:
     """The shipped data and model, at their defaults but for ``overrides``."""
-    with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONFIG_DIR)):
         cfg = compose("train", overrides=["output_dir=.", *overrides])
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     return instantiate(cfg.data), instantiate(cfg.model)

@@ -211,9 +211,9 @@ def composed_launcher(*overrides: str) -> Any:
     from hydra import compose, initialize_config_dir
     from hydra.core.hydra_config import HydraConfig
 
-    from project.train import config_dir
+    from project.train import CONFIG_DIR
 
-    with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONFIG_DIR)):
         config = compose("train", overrides=[*overrides], return_hydra_config=True)
     config.hydra.runtime.output_dir = "out"
     HydraConfig.instance().set_config(config)

@@ -1,4 +1,4 @@
-"""The console script `gramscope`."""
+"""The command `gramscope presets`."""
 
 import pytest
 
@@ -26,11 +26,3 @@ def test_presets_explains_every_parameter(capsys: pytest.CaptureFixture[str]) ->
     for parameter, text in helps(GramMatrixConfig).items():
         assert f"{parameter}=" in shown
         assert text in shown
-
-
-def test_no_command_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main([])
-
-    assert stopped.value.code == 2
-    assert "COMMAND" in capsys.readouterr().err
