@@ -96,8 +96,8 @@ def _callback(name: str, every: int, max_samples: int, save_dir: Path | None) ->
     if name == "ours":
         from gramscope.callbacks import GramMatrixCallback
 
-        options = {"save_dir": save_dir, "timeout_s": 120.0}
-        return [GramMatrixCallback(every, FEATURE_KEY, max_samples, **options)]
+        where = {"save_dir": save_dir, "timeout_s": 120.0}
+        return [GramMatrixCallback(every, FEATURE_KEY, max_samples, **where)]
     if name == "reference":
         from _reference import SynchronousGramCallback
 

@@ -14,10 +14,9 @@ from torch import multiprocessing
 
 
 def launch(function: Callable[..., Any], *arguments: Any, processes: int) -> list[Any]:
-    """Call a function of a module once on each rank, and return what each call returned.
+    """Call a function once on each rank, and return what each call returned.
 
-    Raises:
-        torch.multiprocessing.ProcessRaisedException: What a rank raised; the others are ended.
+    What one of them raises is raised, and the others are ended.
     """
     job = {
         "MASTER_ADDR": "127.0.0.1",

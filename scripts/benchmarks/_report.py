@@ -57,10 +57,11 @@ class Report:
         self._file, self._quick, self._load = Path(options.json), options.quick, Load()
         self._tables: dict[str, list[dict[str, Any]]] = {}
         self._goals: list[dict[str, Any]] = []
-        self._settings = {k: v for k, v in vars(options).items() if k not in ("json", "quick")}
-        self._head = {"benchmark": name, "quick": self._quick, **circumstances()}
-        for key, values in {**circumstances(), "settings": self._settings}.items():
-            print(f"{key}:", ", ".join(f"{name} {value}" for name, value in values.items()))
+        settings = {k: v for k, v in vars(options).items() if k not in ("json", "quick")}
+        head = {**circumstances(), "settings": settings}
+        self._head = {"benchmark": name, "quick": self._quick, **head}
+        for key, values in head.items():
+            print(f"{key}:", ", ".join(f"{k} {_plain(v)}" for k, v in values.items()))
         print("reading: median [5 – 95 % of samples]; estimate (95 % interval, rounds resampled)")
         if self._quick:
             print("quick: shows that everything runs; too few repeats for any conclusion")
@@ -99,7 +100,6 @@ class Report:
             print(f"\nnote: {busy}; repeat this on a quiet machine before relying on it")
         document = {
             **self._head,
-            "settings": self._settings,
             "others_busy_cores": self._load.others(),
             "results": self._tables,
             "goals": self._goals,
@@ -153,6 +153,11 @@ def some_of(*known: str) -> Callable[[str], list[str]]:
         return text.split(",")
 
     return read
+
+
+def _plain(value: object) -> str:
+    inner = {list: ",", tuple: "x"}.get(type(value))
+    return inner.join(map(_plain, value)) if inner else str(value)
 
 
 def _cell(value: object) -> str:

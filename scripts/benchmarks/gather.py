@@ -79,13 +79,9 @@ def _measure(report: Report, processes: int, chosen: argparse.Namespace) -> floa
     ours = [row for row in rows if row["way"] == "ours" and np.isfinite(row["TCP"])]
     for row in ours:
         figure = f"bytes a rank, {row['N_x_D']}, {processes} processes, over 4ND"
-        report.goal(Goal(figure, GOAL, _counted(row["TCP_/_4ND"])))
+        report.goal(Goal(figure, GOAL, Estimate(*3 * [row["TCP_/_4ND"]], rounds=0)))
     headers = [(row["TCP"] - row["accounted"]) / (processes - 1) for row in ours]
     return float(np.median(headers)) if headers else 0.0
-
-
-def _counted(value: float) -> Estimate:
-    return Estimate(value, value, value, rounds=0)
 
 
 def _bytes(ranks: list[dict[str, Any]], rows_bytes: int) -> dict[str, float]:
@@ -109,6 +105,8 @@ def _rank(plan_sizes: list[Any], batch: int, rounds: int, events: int) -> list[d
         counts = {name: _count(way, events) for name, way in ways.items()}
         ms = [[[_time(w) for w in ways.values()] for _ in range(events)] for _ in range(rounds)]
         measured.append({**counts, "ms": ms})  # [rounds, events, ways, 2]
+        if exchange.lost:
+            raise RuntimeError(f"the exchange lost its peers: {exchange.lost.name}")
         exchange.close()
     dist.barrier()
     dist.destroy_process_group()
@@ -172,7 +170,7 @@ def _simulate(report: Report, headers: float, chosen: argparse.Namespace) -> Non
         most = max(row["with_headers"] for row in rows)
         kind = f"with gloo's headers, {headers:.0f} bytes a member" if headers else "payload"
         figure = f"bytes a rank, {n}x{dim}, any world size, over 4ND, {kind}"
-        report.goal(Goal(figure, GOAL, _counted(most)))
+        report.goal(Goal(figure, GOAL, Estimate(most, most, most, rounds=0)))
         beyond = {row["most_/_4ND"] for row in rows if row["ranks"] >= n}
         constant = "constant" if len(beyond) == 1 else f"not constant: {sorted(beyond)}"
         report.note(f"{n}x{dim}: {constant} from {n} ranks on")

@@ -13,24 +13,23 @@ from collections.abc import Callable
 from itertools import cycle, islice
 from typing import Any
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"  # before the libraries are loaded
+os.environ["OMP_NUM_THREADS"] = "1"  # before the libraries are loaded, and for the helper
 os.environ.setdefault("WANDB_SILENT", "true")
 os.environ["MPLBACKEND"] = "Agg"
 
-import numpy as np  # noqa: E402
-import psutil  # noqa: E402
-import torch  # noqa: E402
-import wandb  # noqa: E402
-from _features import LOOKS, features  # noqa: E402
-from _reference import heatmap  # noqa: E402
-from _report import Goal, Report, numbers, options  # noqa: E402
-from _stats import Spread, estimate  # noqa: E402
-from matplotlib import pyplot as plt  # noqa: E402
+import numpy as np
+import psutil
+import torch
+import wandb
+from _features import LOOKS, features
+from _reference import heatmap
+from _report import Goal, Report, numbers, options
+from _stats import Spread, estimate
+from matplotlib import pyplot as plt
 
-from gramscope.metrics import gram_matrix  # noqa: E402
-from gramscope.picture.client import RenderClient  # noqa: E402
-from gramscope.picture.heatmap import HeatmapRenderer  # noqa: E402
+from gramscope.metrics import gram_matrix
+from gramscope.picture.client import RenderClient
+from gramscope.picture.heatmap import HeatmapRenderer
 
 GOAL_MS = 30.0
 DIM = 768
