@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from gramscope.config.instantiate import ConfigError
 from project.job.run import train
-from project.train import config_dir
+from project.train import CONFIG_DIR
 from tests.support import events
 
 STANDIN = Path(__file__).parent / "standin"
@@ -39,7 +39,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Dic
     monkeypatch.chdir(tmp_path)
 
     def composed(*overrides: str, quiet: Sequence[str] = QUIET) -> DictConfig:
-        with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
+        with initialize_config_dir(version_base="1.3", config_dir=str(CONFIG_DIR)):
             return compose(
                 "train",
                 overrides=[
