@@ -25,11 +25,7 @@ class Cadence:
         self._batches_per_step = 1  # as observed, for manual optimization
 
     def start(self, trainer: Any) -> None:
-        """Take up the count where the trainer has it, after a resume too.
-
-        Args:
-            trainer: The trainer.
-        """
+        """Take up the count where the trainer has it, after a resume too."""
         self._step = trainer.global_step
         self._advance = max(1, len(trainer.optimizers))
         self._batches = 0
@@ -39,27 +35,14 @@ class Cadence:
         return self._crosses(self._step + self._advance)
 
     def micro_batches(self, trainer: Any, pl_module: Any, batch_idx: int) -> int:
-        """How many batches make up the optimizer step that starts with this one.
-
-        Args:
-            trainer: The trainer.
-            pl_module: Its module.
-            batch_idx: Of the first of these batches.
-        """
+        """How many batches make up the optimizer step that starts with the batch ``batch_idx``."""
         if not pl_module.automatic_optimization:
             return self._batches_per_step
         left = trainer.num_training_batches - batch_idx  # the epoch's last batch steps too
         return int(max(1, min(trainer.accumulate_grad_batches, left)))
 
     def advance(self, trainer: Any) -> tuple[bool, bool]:
-        """Take note of a finished batch.
-
-        Args:
-            trainer: The trainer.
-
-        Returns:
-            Whether it completed an optimizer step, and whether that step is due.
-        """
+        """Whether the finished batch completed an optimizer step, and whether that step is due."""
         self._batches += 1
         step = trainer.global_step
         if step == self._step:

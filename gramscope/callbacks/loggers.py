@@ -7,6 +7,7 @@ logger's library is imported that the run does not use.
 from __future__ import annotations
 
 import io
+import logging
 import os
 import struct
 from collections.abc import Callable, Sequence
@@ -15,78 +16,80 @@ from typing import Any
 import numpy
 import PIL.Image
 
-from gramscope.monitor import Event
+from gramscope.events import Event, Reason
 
-__all__ = ["publish", "takes_images"]
+__all__ = ["Publisher", "takes_images"]
+
+log = logging.getLogger(__name__)
 
 
 def takes_images(logger: Any) -> bool:
-    """Whether pictures can be handed to this logger.
-
-    Args:
-        logger: A Lightning logger.
-    """
+    """Whether pictures can be handed to this logger."""
     return _image_sender(logger) is not None
 
 
-def takes_prepared(logger: Any) -> bool:
-    """Whether what `prepare` makes is for this logger.
+class Publisher:
+    """Hands events to all of a trainer's loggers, numbers under ``prefix``; never raises."""
 
-    Args:
-        logger: A Lightning logger.
-    """
-    return _image_sender(logger) is _to_wandb and not _is_switched_off(logger)
+    def __init__(self, loggers: Sequence[Any], prefix: str) -> None:
+        self._loggers = loggers
+        self._prefix = prefix
+        self._warned: set[str] = set()
+
+    def __call__(self, event: Event) -> None:
+        """Hand over one event.
+
+        One whose picture nobody took and that is not on disk either ends as skipped.
+
+        Args:
+            event: Only one with status ``logged`` is for loggers.
+        """
+        if not event.logged:
+            return
+        scalars = {f"{self._prefix}/{name}": value for name, value in event.metrics.items()}
+        taken = [self._hand_over(logger, event, scalars) for logger in self._loggers]
+        if not event.kept and not any(taken):
+            event.skip(Reason.not_taken)
+
+    @property
+    def prepare(self) -> Callable[[Event], Any] | None:
+        """Makes W&B's image, which decodes the picture: 5 ms that the training thread is spared.
+
+        ``None`` where no logger has a use for it.
+        """
+        for logger in self._loggers:
+            if _image_sender(logger) is _to_wandb and not _is_switched_off(logger):
+                return _prepare
+        return None
+
+    def _hand_over(self, logger: Any, event: Event, scalars: dict[str, float]) -> bool:
+        """Whether the picture is where it was to go."""
+        if _is_switched_off(logger):
+            return True  # by somebody who wants none
+        send = _image_sender(logger)
+        try:
+            if send is None:
+                logger.log_metrics(scalars, step=event.step)
+            else:
+                send(logger, event, scalars)
+        except Exception as error:
+            self._failed(type(logger).__name__, event, error)
+            return False
+        return send is not None
+
+    def _failed(self, name: str, event: Event, error: Exception) -> None:
+        event.remark(f"{Reason.publish_failed.name}: {name}")
+        failure = f"{name} failed with {error!r}"
+        if failure not in self._warned:
+            self._warned.add(failure)
+            log.warning("%s at step %d; training goes on.", failure, event.step)
 
 
-def prepare(event: Event) -> Any:
-    """Make W&B's image of a picture, which decodes it: 5 ms that the training thread is spared.
-
-    Args:
-        event: With a picture.
-
-    Returns:
-        A `wandb.Image`; ``None`` without W&B or if it refuses, and the logger will say so.
-    """
+def _prepare(event: Event) -> Any:
     try:
         return _wandb_image(event)
     except Exception:  # tried again, and reported, when it is published
         return None
-
-
-def publish(event: Event, loggers: Sequence[Any], prefix: str) -> list[str]:
-    """Hand one event to every logger; never raises.
-
-    An event whose picture nobody took and that is not on disk either ends as skipped.
-
-    Args:
-        event: With status ``logged``.
-        loggers: The trainer's.
-        prefix: Of the scalars' keys.
-
-    Returns:
-        What went wrong, a sentence for each failing logger.
-    """
-    failures: list[str] = []
-    taken = event.kept
-    scalars = {f"{prefix}/{name}": value for name, value in event.metrics.items()}
-    for logger in loggers:
-        if _is_switched_off(logger):
-            taken = True  # by somebody who wants none
-            continue
-        try:
-            send = _image_sender(logger)
-            if send is not None:
-                send(logger, event, scalars)
-                taken = True
-            else:
-                logger.log_metrics(scalars, step=event.step)
-        except Exception as error:
-            name = type(logger).__name__
-            failures.append(f"{name} failed with {error!r}")
-            event.remark(f"publish_failed: {name}")
-    if not taken:
-        event.skip("not_taken")
-    return failures
 
 
 def _is_switched_off(logger: Any) -> bool:

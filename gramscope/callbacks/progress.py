@@ -4,43 +4,36 @@ from __future__ import annotations
 
 from typing import Any
 
+from typing_extensions import override
+
 from gramscope.callbacks._lightning import TQDMProgressBar
-from gramscope.callbacks.gram import GramMatrixCallback
+from gramscope.config.callbacks import MonitorProgressBarConfig, watching
+from gramscope.config.settings import configured_by
+from gramscope.diagnosis import NUMBERS
 
 __all__ = ["MonitorProgressBar"]
 
+_SHOWN = next(number for number in NUMBERS.values() if number.headline)
 
+
+@configured_by(MonitorProgressBarConfig)
 class MonitorProgressBar(TQDMProgressBar):
     """Lightning's progress bar, without the run's version, with a monitor's latest number.
 
-    Shown is the mean off-diagonal cosine similarity of the first `GramMatrixCallback`, from its
-    last event: near 1 all samples look alike to the model.
-
-    Args:
-        refresh_rate: Batches between two updates of the bar; 0 shows none.
-
-    Raises:
-        ValueError: If `refresh_rate` is below 0.
+    Shown is the mean off-diagonal cosine similarity of the first gram callback, from its last
+    event: near 1 all samples look alike to the model.
     """
 
     def __init__(self, refresh_rate: int = 1) -> None:
-        if refresh_rate < 0:
-            raise ValueError(
-                f"Expected argument `refresh_rate` to be at least 0, but got {refresh_rate!r}."
-            )
+        self.config = MonitorProgressBarConfig.of(locals())
         super().__init__(refresh_rate=refresh_rate)
 
+    @override
     def get_metrics(self, trainer: Any, pl_module: Any) -> dict[str, Any]:
-        """What the bar shows.
-
-        Args:
-            trainer: The trainer.
-            pl_module: Its module.
-        """
         shown: dict[str, Any] = dict(super().get_metrics(trainer, pl_module))
         shown.pop("v_num", None)
-        for callback in trainer.callbacks:
-            if isinstance(callback, GramMatrixCallback) and "offdiag_mean" in callback.latest:
-                shown["offdiag_mean"] = round(callback.latest["offdiag_mean"], 3)
+        for callback in watching(trainer.callbacks):
+            if _SHOWN.name in callback.latest:
+                shown[_SHOWN.name] = round(callback.latest[_SHOWN.name], _SHOWN.decimals)
                 break
         return shown

@@ -1,19 +1,30 @@
-"""Structured configs of the callbacks: what Hydra checks an override against.
+"""The callbacks' settings: the one place of a parameter's default, meaning and range.
 
-Fields, defaults, types and help mirror the constructors (`tests/hydra/test_parity.py` holds them
-together).
-Only the standard library is imported here; see the package docstring.
+Only the standard library is imported here, because the Hydra plugin imports it in every Hydra
+application on the machine.
 The dataclasses live outside `hydra_plugins` because Hydra's scan may execute a plugin module a
 second time, and a class that exists twice fails `isinstance`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-__all__ = ["Capture", "GramMatrixConfig", "MonitorProgressBarConfig", "helps"]
+from gramscope.config.settings import (
+    CallbackConfig,
+    directory,
+    one_of,
+    optional,
+    seconds,
+    setting,
+    text,
+    whole_number,
+)
+
+__all__ = ["Capture", "GramMatrixConfig", "MonitorConfig", "MonitorProgressBarConfig", "watching"]
 
 
 class Capture(str, Enum):
@@ -33,71 +44,81 @@ class Capture(str, Enum):
         return self.value
 
 
-def _option(default: Any, text: str) -> Any:
-    """Make a field with its help: what it means, its unit and its range."""
-    return field(default=default, metadata={"help": text})
+@dataclass
+class MonitorConfig(CallbackConfig):
+    """Settings of a callback that watches a representation."""
+
+    log_every_n_steps: int = setting(
+        100,
+        "optimizer steps between two gram matrices, at least 1, whatever the gradient "
+        "accumulation, whose micro-batches all contribute",
+        whole_number(1),
+    )
+    feature_key: str = setting(
+        "teacher_cls_token",
+        "key of the model's output mapping, or a dotted path into nested mappings; the features "
+        "are `[N, D]`, or `[N, T, D]` of which token 0 is taken",
+        text,
+    )
+    max_samples: int = setting(
+        128,
+        "rows of the matrix, at least 1, spread evenly over ranks and over each rank's rows",
+        whole_number(1),
+    )
+    log_key: str = setting(
+        "gram_matrix",
+        "logger key of the picture; several callbacks that would share one become "
+        "`<log_key>/<feature_key>`",
+        text,
+    )
+    capture: Capture = setting(  # noqa: RUF009 - members of an Enum don't change
+        Capture.auto,
+        "where the features are taken: `outputs` (of `training_step`), `forward_hook` (what the "
+        "watched module returns during the step), `auto` (the first of these that has the key) "
+        "or `extra_forward` (a forward pass of its own in evaluation mode on the batch, or on its "
+        "first element if it is a sequence)",
+        one_of(Capture),
+    )
+    module: str | None = setting(
+        None,
+        "dotted path of the module to watch, for example `model.teacher.backbone`, whose output "
+        "may then be the features themselves; `null`: `pl_module.model` if there is one, else the "
+        "LightningModule",
+        optional(text),
+    )
+    save_dir: str | None = setting(
+        None,
+        "directory that also receives every event as files; `null`: none, unless no logger takes "
+        "images",
+        optional(directory),
+    )
+    max_pending: int = setting(
+        8, "events that may wait before new ones are skipped, at least 1", whole_number(1)
+    )
+    timeout_s: float = setting(
+        60.0,
+        "seconds to wait for a peer, for a picture, and for the rest at the end; above 0",
+        seconds,
+    )
 
 
 @dataclass
-class GramMatrixConfig:
-    """Arguments of `gramscope.callbacks.GramMatrixCallback`."""
+class GramMatrixConfig(MonitorConfig):
+    """The gram matrix of one feature."""
 
     _target_: str = "gramscope.callbacks.GramMatrixCallback"
-    log_every_n_steps: int = _option(100, "Optimizer steps between two gram matrices, at least 1.")
-    feature_key: str = _option(
-        "teacher_cls_token",
-        "Key of the model's output mapping, or a dotted path into nested mappings. The features "
-        "are `[N, D]`, or `[N, T, D]` of which token 0 is taken.",
-    )
-    max_samples: int = _option(
-        128,
-        "Rows of the matrix, at least 1, spread evenly over all ranks and, within a rank, evenly "
-        "over its rows.",
-    )
-    log_key: str = _option(
-        "gram_matrix",
-        "Logger key of the heatmap. Callbacks of one trainer that would share one log under "
-        "`<log_key>/<feature_key>`.",
-    )
-    capture: Capture = _option(  # noqa: RUF009 - members of an Enum don't change
-        Capture.auto,
-        "Where the features are taken: `outputs` (what `training_step` returns), `forward_hook` "
-        "(what the watched module returns during the step), `auto` (the first of these that has "
-        "the key) or `extra_forward` (a forward pass of its own in evaluation mode on the batch, "
-        "or on its first element if it is a sequence).",
-    )
-    module: str | None = _option(
-        None,
-        "Dotted path of the module whose forward output is watched; null for `pl_module.model` "
-        "if there is one, else the LightningModule. If it is given, an output that is itself a "
-        "tensor is taken as the features.",
-    )
-    save_dir: str | None = _option(
-        None,
-        "Directory that also receives every event as files; null for none, unless no logger of "
-        "the trainer takes images.",
-    )
-    max_pending: int = _option(8, "Events that may wait before new ones are skipped, at least 1.")
-    timeout_s: float = _option(
-        60.0, "Seconds to wait for a peer, a picture, or the backlog at the end; above 0."
-    )
 
 
 @dataclass
-class MonitorProgressBarConfig:
+class MonitorProgressBarConfig(CallbackConfig):
     """Lightning's progress bar, with the first gram callback's mean similarity beside the loss."""
 
     _target_: str = "gramscope.callbacks.MonitorProgressBar"
-    refresh_rate: int = _option(1, "Batches between two updates of the bar; 0 shows none.")
+    refresh_rate: int = setting(
+        1, "batches between two updates of the bar; 0 shows none", whole_number(0)
+    )
 
 
-def helps(config: type[Any]) -> dict[str, str]:
-    """Return what each argument of a structured config means.
-
-    Args:
-        config: One of the dataclasses above.
-
-    Returns:
-        Help texts by argument, in order.
-    """
-    return {f.name: f.metadata["help"] for f in fields(config) if not f.name.startswith("_")}
+def watching(callbacks: Iterable[Any]) -> list[Any]:
+    """Those of a trainer's callbacks that watch a representation."""
+    return [c for c in callbacks if isinstance(getattr(c, "config", None), MonitorConfig)]

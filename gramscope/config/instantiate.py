@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hydra.errors import CompactHydraException, InstantiationException
@@ -11,6 +11,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
+from gramscope.config.callbacks import watching
+from gramscope.config.names import clashes
 from gramscope.config.presets import PRESETS
 
 __all__ = ["ConfigError", "build", "callback_nodes", "instantiate_callbacks"]
@@ -39,26 +41,22 @@ def instantiate_callbacks(cfg: Any) -> list[Any]:
         >>> instantiate_callbacks({"off": None})
         []
     """
-    made = [(key, build(node, key)) for key, node in callback_nodes(cfg)]
+    made = {key: build(node, key) for key, node in callback_nodes(cfg)}
     _require_distinct(made)
-    return [callback for _, callback in made]
+    return list(made.values())
 
 
-def _require_distinct(made: Iterable[tuple[str, Any]]) -> None:
+def _require_distinct(made: dict[str, Any]) -> None:
     """Refuse gram callbacks whose pictures could not be told apart."""
-    seen: dict[tuple[str, str], str] = {}
-    for key, callback in made:
-        # Not imported here: that would cost applications that have none.
-        if not hasattr(callback, "latest_logged"):
-            continue
-        one = (callback.log_key, callback.feature_key)
-        if one in seen:
-            raise ConfigError(
-                f"`{seen[one]}` and `{key}` both log feature_key='{one[1]}' under "
-                f"log_key='{one[0]}'. Leave one out, or give `{key}` another feature "
-                f"(`{key}.feature_key=…`) or a key of its own (`{key}.log_key=…`)."
-            )
-        seen[one] = key
+    configs = {key: c.config for key, c in made.items() if watching([c])}
+    for alike in clashes(list(configs.values())):
+        first, second = (list(configs)[i] for i in alike[:2])
+        config = configs[first]
+        raise ConfigError(
+            f"`{first}` and `{second}` both log feature_key='{config.feature_key}' under "
+            f"log_key='{config.log_key}'. Leave one out, or give `{second}` another feature "
+            f"(`{second}.feature_key=…`) or a key of its own (`{second}.log_key=…`)."
+        )
 
 
 def build(node: Any, key: str, *, partial: bool = False) -> Any:

@@ -30,6 +30,7 @@ __all__ = [
     "Entry",
     "SubGroup",
     "entries",
+    "is_gram_target",
     "register",
 ]
 
@@ -124,6 +125,15 @@ def entries() -> Iterator[Entry]:
         yield _preset(name, feature)
     for name, config in OTHERS.items():
         yield _callback(name, config)
+
+
+def is_gram_target(target: object) -> bool:
+    """Whether a config's `_target_` names our callback, by whatever path it is imported.
+
+    Args:
+        target: The value of `_target_`; None if there is none.
+    """
+    return str(target).rpartition(".")[2] == GramMatrixConfig._target_.rpartition(".")[2]
 
 
 def register(store: ConfigStore | None = None) -> None:

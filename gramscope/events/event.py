@@ -1,4 +1,4 @@
-"""What became of one due step."""
+"""One due step of one monitor, and its line in ``events.jsonl``."""
 
 from __future__ import annotations
 
@@ -8,77 +8,111 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gramscope.events.matrix import Matrix
+from gramscope.events.reasons import Reason
+
 __all__ = ["Event"]
+
+_ON_DISK = (
+    *("step", "log_key", "feature_key", "n", "world_size"),
+    *("metrics", "diagnosis", "status", "reason"),
+)
+_MOST = 1 << 53  # what a float counts exactly
 
 
 @dataclass
 class Event:
-    """One due step of one monitor, logged or skipped; exists on rank 0 only."""
+    """What became of one due step; made on rank 0 only."""
 
     step: int
+    """Optimizer step."""
     log_key: str
+    """Logger key of the heatmap."""
     feature_key: str
-    world_size: int
+    world_size: int = 1
     n: int = 0
     """Rows in the matrix."""
     metrics: dict[str, float] = field(default_factory=dict)
+    """The numbers that have a value, by name."""
+    diagnosis: str | None = None
+    """Name of the run's state."""
     status: str = "skipped"
     """``logged`` once there is a picture and somebody took it, else ``skipped``."""
     reason: str | None = None
     """Why it was skipped, or what is missing from a logged one."""
+
+    # From here on: of a running job, not on disk.
     outcome: str = "unknown"
     """``logged``, or in a word why it was skipped; what events are counted by."""
+    matrix: Matrix | None = None
+    """What is drawn; gone once the event is recorded."""
     png: bytes | None = None
     """The picture."""
     prepared: Any = None
-    """What `Watch.prepare` made of it."""
+    """What the monitor's ``prepare`` made of it; gone once the event is recorded."""
+    published: bool = False
+    """Whether loggers have had it, so that its outcome is final."""
     kept: bool = False
     """Whether it is among the files below `save_dir`."""
     picture: Path | None = None
     """A file that holds the picture until the event is recorded, or for good with `save_dir`."""
 
+    @property
+    def logged(self) -> bool:
+        """Whether it has a picture that somebody took."""
+        return self.status == "logged"
+
     def log(self) -> None:
         """End as logged."""
         self.status = self.outcome = "logged"
 
-    def skip(self, reason: str) -> None:
-        """End as skipped.
+    def skip(self, reason: Reason) -> None:
+        """End as skipped."""
+        self.status, self.outcome = "skipped", reason.name
+        self.reason = f"{reason.name}; {self.reason}" if self.reason else reason.name
 
-        Args:
-            reason: Why.
-        """
-        self.status, self.outcome = "skipped", reason
-        self.reason = f"{reason}; {self.reason}" if self.reason else reason
-
-    def remark(self, reason: str) -> None:
-        """Add to the reasons.
-
-        Args:
-            reason: What went wrong.
-        """
-        self.reason = f"{self.reason}; {reason}" if self.reason else reason
+    def remark(self, what: str) -> None:
+        """Add to the reasons what else went wrong."""
+        self.reason = f"{self.reason}; {what}" if self.reason else what
 
     def as_json(self) -> str:
         """One line of ``events.jsonl``."""
-        return json.dumps(
-            {
-                "step": self.step,
-                "log_key": self.log_key,
-                "feature_key": self.feature_key,
-                "n": self.n,
-                "world_size": self.world_size,
-                "metrics": self.metrics,
-                "diagnosis": None,
-                "status": self.status,
-                "reason": self.reason,
-            },
-            allow_nan=False,
+        return json.dumps({name: getattr(self, name) for name in _ON_DISK}, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, line: bytes | str) -> Event:
+        """The event of one line; what a damaged one lacks has its default.
+
+        Raises:
+            ValueError: If it is no event at all.
+        """
+        try:
+            read = json.loads(line)
+            step = read["step"]
+            log_key, feature_key = str(read["log_key"]), str(read["feature_key"])
+            metrics = dict(read.get("metrics") or {})
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise ValueError("not an event") from error
+        if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step < _MOST:
+            raise ValueError("not an optimizer step")
+        return cls(
+            step=step,
+            log_key=log_key,
+            feature_key=feature_key,
+            world_size=_count(read.get("world_size")),
+            n=_count(read.get("n")),
+            metrics={k: float(v) for k, v in metrics.items() if _is_number(v)},
+            diagnosis=read.get("diagnosis"),
+            status="logged" if read.get("status") == "logged" else "skipped",
+            reason=str(read.get("reason") or "") or None,
         )
 
-    def keep_finite(self, metrics: dict[str, Any]) -> None:
-        """Take over the metrics that are numbers.
 
-        Args:
-            metrics: By name; NaN says that the metric has no value at this N.
-        """
-        self.metrics = {name: float(v) for name, v in metrics.items() if math.isfinite(v)}
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and 0 <= value < _MOST else 0
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) < _MOST and math.isfinite(value)

@@ -1,40 +1,31 @@
-"""Where an event's files lie, and how a file is written. No torch here: reports read them too."""
+"""Where an event's files lie, and how a file is written and read."""
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
-__all__ = ["directory_of", "stem", "write_atomically"]
+from gramscope.events.event import Event
+
+__all__ = ["append_event", "directory_of", "read_events", "stem", "write_atomically"]
+
+EVENTS_FILE = "events.jsonl"
+"""Name of the account below a run's `save_dir`."""
 
 
 def directory_of(save_dir: Path, log_key: str) -> Path:
-    """``<save_dir>/<log_key with '/' → '.'>``, where a heatmap's pictures are.
-
-    Args:
-        save_dir: Directory of the run.
-        log_key: Logger key of the heatmap.
-    """
+    """``<save_dir>/<log_key with '/' → '.'>``, where a heatmap's pictures are."""
     return save_dir / log_key.replace("/", ".")
 
 
 def stem(save_dir: Path, log_key: str, step: int) -> Path:
-    """``<directory>/step_00000100``, to which a suffix is added.
-
-    Args:
-        save_dir: Directory of the run.
-        log_key: Logger key of the heatmap.
-        step: Optimizer step.
-    """
+    """``<directory>/step_00000100``, to which a suffix is added."""
     return directory_of(save_dir, log_key) / f"step_{step:08d}"
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that is there whole or not at all.
-
-    Args:
-        path: Where; missing directories are made.
-        data: What.
+    """Write a file, in directories made for it, that is there whole or not at all.
 
     Raises:
         OSError: If it cannot be written; nothing is left behind.
@@ -48,3 +39,49 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError:
         partial.unlink(missing_ok=True)
         raise
+
+
+def append_event(save_dir: Path, event: Event) -> None:
+    """Append an event's line to the account in one write, so that a killed run leaves whole lines.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    path = save_dir / EVENTS_FILE
+    save_dir.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    data = f"{event.as_json()}\n".encode()
+    try:
+        size = os.fstat(fd).st_size
+        if os.write(fd, data) < len(data):  # the disk is full: better no line than half a line
+            os.ftruncate(fd, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    finally:
+        os.close(fd)
+
+
+def read_events(path: Path) -> tuple[list[Event], list[str]]:
+    """The events of an ``events.jsonl``, and what was wrong with the file.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    *lines, last = path.read_bytes().split(b"\n")
+    found = [_event(line) for line in lines if line.strip()]
+    unreadable = found.count(None)
+    problems = []
+    if unreadable:
+        noun = "line" if unreadable == 1 else "lines"
+        problems.append(f"{unreadable} unreadable {noun} in {path.name}")
+    if last.strip():
+        found.append(_event(last))
+        if found[-1] is None:
+            problems.append(f"the last line of {path.name} is cut off")
+    return [event for event in found if event is not None], problems
+
+
+def _event(line: bytes) -> Event | None:
+    try:
+        return Event.from_json(line)
+    except ValueError:
+        return None

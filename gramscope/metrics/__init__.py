@@ -7,10 +7,12 @@ from gramscope.metrics.gram import (
     offdiag_min,
     offdiag_std,
 )
+from gramscope.metrics.rows import nonfinite_rows
 from gramscope.metrics.spectrum import singular_values
 
 __all__ = [
     "gram_matrix",
+    "nonfinite_rows",
     "offdiag_max",
     "offdiag_mean",
     "offdiag_min",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gramscope.metrics._checks import as_matrix
+from gramscope.metrics.rows import as_matrix
 
 __all__ = ["gram_matrix", "offdiag_max", "offdiag_mean", "offdiag_min", "offdiag_std"]
 
@@ -67,21 +67,13 @@ def offdiag_std(gram: Tensor) -> float:
 
 
 def offdiag_min(gram: Tensor) -> float:
-    """Cosine similarity of the least similar pair of samples; NaN for N < 2.
-
-    Args:
-        gram: ``[N, N]`` gram matrix.
-    """
+    """Cosine similarity of the least similar pair of samples; NaN for N < 2."""
     pairs = _offdiagonal(gram)
     return float(pairs.min()) if pairs.numel() else float("nan")
 
 
 def offdiag_max(gram: Tensor) -> float:
-    """Cosine similarity of the most similar pair of different samples; NaN for N < 2.
-
-    Args:
-        gram: ``[N, N]`` gram matrix.
-    """
+    """Cosine similarity of the most similar pair of different samples; NaN for N < 2."""
     pairs = _offdiagonal(gram)
     return float(pairs.max()) if pairs.numel() else float("nan")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gramscope.metrics._checks import as_matrix
+from gramscope.metrics.rows import as_matrix
 
 __all__ = ["singular_values"]
 

@@ -14,21 +14,13 @@ class BufferPool:
     """Keeps a few host buffers of the latest shape between events.
 
     One thread takes and another gives back; a deque's ends are safe for that.
-
-    Args:
-        capacity: How many to keep.
     """
 
     def __init__(self, capacity: int) -> None:
         self._free: deque[Tensor] = deque(maxlen=capacity)
 
     def take(self, rows: int, like: Tensor) -> Tensor:
-        """A buffer ``[rows, D]`` of the dtype of ``like`` ``[n, D]``; its content is arbitrary.
-
-        Args:
-            rows: Its length.
-            like: On the host.
-        """
+        """A host buffer ``[rows, D]``, dtype and D as of ``like``; its content is arbitrary."""
         try:
             buffer = self._free.popleft()
         except IndexError:
@@ -38,9 +30,5 @@ class BufferPool:
         return torch.empty(rows, like.shape[1], dtype=like.dtype, device="cpu")
 
     def give_back(self, buffers: list[Tensor]) -> None:
-        """Offer buffers for use again; nobody may look at them any more.
-
-        Args:
-            buffers: As `take` gave them.
-        """
+        """Offer buffers for use again; nobody may look at them any more."""
         self._free.extend(buffers)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gramscope.events import Reason
 from gramscope.monitor.buffers import BufferPool
 from gramscope.monitor.features import FeatureError, as_rows, available_keys, lookup
 from gramscope.monitor.rows import RowSampler
@@ -79,7 +80,7 @@ class StepCapture:
         except FeatureError as error:
             self.error = error
         except Exception as error:  # whatever a foreign output does must not reach training
-            self.error = FeatureError("capture_failed", f"capture failed with {error!r}")
+            self.error = FeatureError(Reason.capture_failed, f"capture failed with {error!r}")
         self._filled = True
         return True
 
@@ -96,17 +97,12 @@ class StepCapture:
     def _missing(self) -> FeatureError:
         there = ", ".join(self._seen_keys) or "no floating-point [N, D] tensor at all"
         return FeatureError(
-            "missing_key", f"no output has feature_key={self._key!r}; there is: {there}"
+            Reason.missing_key, f"no output has feature_key={self._key!r}; there is: {there}"
         )
 
 
 class ForwardHook:
-    """Shows a module's outputs to a listener while armed; also when the module is compiled.
-
-    Args:
-        module: The module to watch.
-        listener: Called with each output; must not raise.
-    """
+    """Shows a module's outputs to a listener while armed; also when the module is compiled."""
 
     def __init__(self, module: nn.Module, listener: Callable[[Any], Any]) -> None:
         self._module = module
@@ -180,7 +176,7 @@ def find_module(root: nn.Module, path: str | None, *, default: str = "model") ->
     module: nn.Module = root
     if getattr(root, "_compiler_ctx", None) is not None:
         raise FeatureError(
-            "inside_compiled_module",
+            Reason.inside_compiled_module,
             "the whole LightningModule is torch.compile'd, which calls no hooks on its parts; "
             "return the features from training_step and use capture='outputs', or compile only "
             "the submodule that is watched.",
@@ -188,7 +184,7 @@ def find_module(root: nn.Module, path: str | None, *, default: str = "model") ->
     for name in filter(None, path.split(".")):
         if is_compiled(module):
             raise FeatureError(
-                "inside_compiled_module",
+                Reason.inside_compiled_module,
                 f"module={path!r} lies inside a torch.compile'd {type(module).__name__}, which "
                 "calls no hooks on its parts; watch the compiled module itself, or return the "
                 "features from training_step and use capture='outputs'.",
@@ -197,7 +193,7 @@ def find_module(root: nn.Module, path: str | None, *, default: str = "model") ->
         if child is None:
             names = ", ".join(module._modules) or "none"
             raise FeatureError(
-                "no_such_module",
+                Reason.no_such_module,
                 f"module={path!r}: {type(module).__name__} has no submodule {name!r}; "
                 f"its submodules: {names}.",
             )
@@ -206,11 +202,7 @@ def find_module(root: nn.Module, path: str | None, *, default: str = "model") ->
 
 
 def is_sharded(model: nn.Module) -> bool:
-    """Whether any part of ``model`` has its weights sharded by FSDP, of either generation.
-
-    Args:
-        model: The whole model.
-    """
+    """Whether any part of ``model`` has its weights sharded by FSDP, of either generation."""
     names = {base.__name__ for module in model.modules() for base in type(module).__mro__}
     return not names.isdisjoint({"FSDPModule", "FullyShardedDataParallel"})
 

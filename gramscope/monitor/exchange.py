@@ -1,78 +1,79 @@
-"""Where ranks meet: a communication plane of the monitor's own, apart from training's."""
+"""Where ranks meet: a process group of the monitor's own, apart from training's."""
 
 from __future__ import annotations
 
-import enum
 import logging
 import textwrap
 import zlib
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from gramscope.events import Reason
 from gramscope.monitor.rows import member_ranks, quota
 
-__all__ = ["Contribution", "Gathered", "Plane", "Problem"]
+__all__ = ["Exchange", "Gathered"]
 
 log = logging.getLogger(__name__)
 
-
-class Problem(enum.IntEnum):
-    """Why a rank gives no rows. The number travels in the status row, the name is the reason."""
-
-    none = 0
-    missing_key = 1
-    not_a_tensor = 2
-    bad_shape = 3
-    no_such_module = 4
-    inside_compiled_module = 5
-    capture_failed = 6
-    copy_failed = 7
-    no_rows = 8
-    backlog = 9
-    nothing_captured = 10
-    monitor_died = 11
-    other_dimension = 12
-    peer_lost = 13
-    ranks_out_of_step = 14
-    not_called = 15
-
-
-@dataclass
-class Contribution:
-    """What one rank brings to an event: rows, or the reason why there are none."""
-
-    features: Tensor | None = None
-    """``[k, D]`` float32 on the host."""
-    index: list[int] = field(default_factory=list)
-    """Position of each row in the rank's batch."""
-    problem: Problem = Problem.none
+_FLOATS = [
+    getattr(torch, name)
+    for name in (
+        *("float32", "float64", "float16", "bfloat16"),
+        *("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"),
+    )
+    if hasattr(torch, name)
+]
+_COMMON = torch.float32
+"""What rows are converted to where ranks have different dtypes, or one that is not in the list."""
 
 
 @dataclass
 class Gathered:
-    """The rows of all ranks, as the root sees them."""
+    """The rows of all ranks, as rank 0 sees them."""
 
     features: Tensor
-    """``[N, D]`` float32 on the host, in rank order."""
+    """``[N, D]`` float32, or float64 where the ranks' rows are, on the host, in rank order."""
     rank: Tensor
-    """``[N]`` int32."""
+    """``[N]`` int32, the rank each row came from."""
     index: Tensor
-    """``[N]`` int32."""
-    problems: dict[int, Problem]
+    """``[N]`` int32, its position in that rank's batch."""
+    reasons: dict[int, Reason]
     """The ranks without rows, and why."""
 
 
-class Plane:
-    """Carries rows of all member ranks to rank 0, over host memory.
+class _Status(NamedTuple):
+    """What each rank tells all others about its part of an event."""
+
+    sequence: int
+    tag: int
+    reason: int
+    rows: int
+    dim: int
+    dtype: int
+    """Position in `_FLOATS`."""
+    length: int
+    picks: int
+
+    @property
+    def positions(self) -> Tensor:
+        """``[rows]`` int32, the position of each row in the rank's batch."""
+        picks = torch.arange(self.rows, dtype=torch.int64, device="cpu")
+        return (picks * self.length // max(1, self.picks)).int()
+
+
+class Exchange:
+    """Carries rows of all member ranks to rank 0, over host memory, in their own dtype.
 
     Every member makes the same calls in the same order whatever happened on it: one
     `all_gather` of a fixed-size status, from which all derive alike whether and at what size one
-    `gather` of padded rows follows. A call that fails or times out ends the talking for good:
+    `gather` of padded rows follows. After a call that fails or times out no more are made:
     from then on each rank only sees itself.
 
     Construct it on every rank of the job at the same point, and use it from one thread.
@@ -86,8 +87,9 @@ class Plane:
         together = dist.is_available() and dist.is_initialized()
         self.rank = dist.get_rank() if together else 0
         self.world_size = dist.get_world_size() if together else 1
-        self.lost: Problem = Problem.none
-        self.talking = False
+        self.lost = Reason.none
+        """Why no more calls are made."""
+        self.calling = False
         """Whether a call is under way, or was when its thread died."""
         self._members = member_ranks(self.world_size, max_samples)
         self._group: dist.ProcessGroup | None = None
@@ -98,7 +100,7 @@ class Plane:
                     self._members, timeout=timedelta(seconds=timeout_s), backend="gloo"
                 )
             except Exception as error:
-                self._lose(Problem.peer_lost, error)
+                self._lose(Reason.peer_lost, error)
 
     @property
     def is_member(self) -> bool:
@@ -111,46 +113,52 @@ class Plane:
         return self.rank == 0
 
     def quota(self, max_samples: int) -> int:
-        """Rows that this rank gives to an event of ``max_samples`` rows.
-
-        Args:
-            max_samples: Rows of the event, over all ranks.
-        """
+        """Rows that this rank gives to an event of ``max_samples`` rows over all ranks."""
         if not self.is_member:
             return 0
         return quota(self._members.index(self.rank), len(self._members), max_samples)
 
-    def exchange(self, tag: str, step: int, mine: Contribution) -> Gathered | None:
+    def gather(
+        self,
+        tag: str,
+        step: int,
+        features: Tensor | None,
+        *,
+        spacing: tuple[int, int] = (0, 0),
+        reason: Reason = Reason.none,
+    ) -> Gathered | None:
         """Bring the rows of all members together; every member must call it for every event.
 
         Args:
             tag: Names the monitor; ranks whose tag or step differ are out of step for good.
             step: Optimizer step of the event.
-            mine: This rank's rows or problem.
+            features: This rank's rows, ``[k, D]`` on the host; ``None`` if it gives none.
+            spacing: Length L of the batch and number P of evenly spaced rows that were to be
+                taken from it: row ``i`` stood at position ``i * L // P``.
+            reason: Why it gives none.
 
         Returns:
             All rows on the root, ``None`` elsewhere.
         """
         self._sequence += 1
+        if features is not None and features.dtype not in _FLOATS:
+            features = features.to(_COMMON)
+        mine = self._status(zlib.crc32(f"{tag}@{step}".encode()), features, spacing, reason)
         if self._group is None or self.lost:
-            return self._alone(mine)
-        self.talking = True
+            return self._alone(mine, features)
+        self.calling = True
         try:
-            gathered = self._together(zlib.crc32(f"{tag}@{step}".encode()), mine)
+            gathered = self._together(mine, features)
         except Exception as error:
-            self._lose(Problem.peer_lost, error)
-            gathered = self._alone(mine)
-        self.talking = False
+            self._lose(Reason.peer_lost, error)
+            gathered = self._alone(mine, features)
+        self.calling = False
         return gathered
 
-    def give_up(self, why: str) -> None:
-        """Hang up, so that peers get an error at once instead of a timeout.
-
-        Args:
-            why: For the warning.
-        """
-        self.talking = False
-        self._lose(Problem.peer_lost, why)
+    def hang_up(self, why: str) -> None:
+        """Close the connections, so that peers get an error at once instead of a timeout."""
+        self.calling = False
+        self._lose(Reason.peer_lost, why)
         self.close()
 
     def close(self) -> None:
@@ -159,87 +167,98 @@ class Plane:
         if group is not None and self.is_member and dist.is_initialized():
             dist.destroy_process_group(group)
 
-    def _together(self, tag: int, mine: Contribution) -> Gathered | None:
-        statuses = self._all_statuses(tag, mine)
-        if any(status[:2] != [self._sequence, tag] for status in statuses):
-            self._lose(Problem.ranks_out_of_step, "they disagree on which event comes next")
-            return self._alone(mine)
-        problems = {
-            rank: Problem(status[2])
-            for rank, status in zip(self._members, statuses, strict=True)
-            if status[2]
-        }
-        if problems.get(0) is Problem.backlog:  # nobody there to receive
-            return self._nothing(problems) if self.is_root else None
-        dims = {
-            rank: (status[3], status[4])
-            for rank, status in zip(self._members, statuses, strict=True)
-            if not status[2] and status[3]
-        }
-        if not dims:
-            return self._nothing(problems) if self.is_root else None
-        dim = Counter(d for _, d in dims.values()).most_common(1)[0][0]
-        problems.update((r, Problem.other_dimension) for r, (_, d) in dims.items() if d != dim)
-        rows = {rank: n for rank, (n, d) in dims.items() if d == dim}
-        buffers = self._gather_rows(mine, max(rows.values()), dim, self.rank in rows)
-        return self._unpack(buffers, rows, problems) if buffers is not None else None
+    def _status(
+        self, tag: int, features: Tensor | None, spacing: tuple[int, int], reason: Reason
+    ) -> _Status:
+        if features is None:
+            return _Status(self._sequence, tag, int(reason), 0, 0, 0, 0, 0)
+        rows, dim = features.shape
+        kind = _FLOATS.index(features.dtype)
+        return _Status(self._sequence, tag, int(reason), rows, dim, kind, *spacing)
 
-    def _all_statuses(self, tag: int, mine: Contribution) -> list[list[int]]:
-        rows, dim = mine.features.shape if mine.features is not None else (0, 0)
-        status = torch.tensor(
-            [self._sequence, tag, int(mine.problem), rows, dim], dtype=torch.int64, device="cpu"
-        )
-        statuses = [torch.empty_like(status) for _ in self._members]
-        dist.all_gather(statuses, status, group=self._group)
-        return [s.tolist() for s in statuses]
+    def _together(self, mine: _Status, features: Tensor | None) -> Gathered | None:
+        statuses = dict(zip(self._members, self._all_statuses(mine), strict=True))
+        if any(status[:2] != mine[:2] for status in statuses.values()):
+            self._lose(Reason.ranks_out_of_step, "they disagree on which event comes next")
+            return self._alone(mine, features)
+        reasons = {rank: Reason(s.reason) for rank, s in statuses.items() if s.reason}
+        giving = {rank: s for rank, s in statuses.items() if s.rows and not s.reason}
+        if reasons.get(0) is Reason.backlog or not giving:  # nobody there to receive, or to send
+            return self._nothing(reasons) if self.is_root else None
+        dim = Counter(s.dim for s in giving.values()).most_common(1)[0][0]
+        reasons.update((r, Reason.other_dimension) for r, s in giving.items() if s.dim != dim)
+        giving = {rank: s for rank, s in giving.items() if s.dim == dim}
+        dtype = _wire_dtype(giving.values())
+        rows = max(s.rows for s in giving.values())
+        own = features if self.rank in giving else None
+        buffers = self._gather_rows(own, rows, dim, dtype)
+        return None if buffers is None else self._unpack(buffers, giving, dtype, reasons)
+
+    def _all_statuses(self, mine: _Status) -> list[_Status]:
+        row = torch.tensor(mine, dtype=torch.int64, device="cpu")
+        rows = [torch.empty_like(row) for _ in self._members]
+        dist.all_gather(rows, row, group=self._group)
+        return [_Status(*row.tolist()) for row in rows]
 
     def _gather_rows(
-        self, mine: Contribution, rows: int, dim: int, included: bool
+        self, features: Tensor | None, rows: int, dim: int, dtype: torch.dtype
     ) -> list[Tensor] | None:
-        # One call moves rows and positions: the last column is an int32 in a float32's clothes.
-        packed = torch.zeros(rows, dim + 1, dtype=torch.float32, device="cpu")
-        if included and mine.features is not None:
-            n = len(mine.features)
-            packed[:n, :dim] = mine.features
-            packed[:n, dim] = torch.tensor(mine.index, dtype=torch.int32).view(torch.float32)
+        # As bytes, because gloo does not know every dtype.
+        width = dim * dtype.itemsize
+        packed = torch.empty(0, width, dtype=torch.uint8, device="cpu")
+        if features is not None:
+            packed = features.to(dtype).contiguous().view(torch.uint8)
+        if len(packed) < rows:
+            packed = torch.cat([packed, packed.new_zeros(rows - len(packed), width)])
         buffers = [torch.empty_like(packed) for _ in self._members] if self.is_root else None
         dist.gather(packed, buffers, dst=0, group=self._group)
         return buffers
 
     def _unpack(
-        self, buffers: list[Tensor], rows: dict[int, int], problems: dict[int, Problem]
+        self,
+        buffers: list[Tensor],
+        giving: dict[int, _Status],
+        dtype: torch.dtype,
+        reasons: dict[int, Reason],
     ) -> Gathered:
-        packed = torch.cat(
-            [
-                buffer[: rows.get(rank, 0)]
-                for rank, buffer in zip(self._members, buffers, strict=True)
-            ]
-        )
-        rank = torch.cat([torch.full((n,), r, dtype=torch.int32) for r, n in rows.items()])
-        index = packed[:, -1].contiguous().view(torch.int32)
-        return Gathered(packed[:, :-1].contiguous(), rank, index, problems)
+        sent = zip(self._members, buffers, strict=True)
+        packed = torch.cat([b[: giving[rank].rows] for rank, b in sent if rank in giving])
+        rank = torch.cat([_full(s.rows, rank) for rank, s in giving.items()])
+        index = torch.cat([s.positions for s in giving.values()])
+        return Gathered(_computable(packed.view(dtype)), rank, index, reasons)
 
-    def _alone(self, mine: Contribution) -> Gathered | None:
+    def _alone(self, mine: _Status, features: Tensor | None) -> Gathered | None:
         if not self.is_root:
             return None
-        problems = {rank: self.lost for rank in self._members if rank and self.lost}
-        if mine.problem or mine.features is None:
-            return self._nothing({**problems, 0: mine.problem or Problem.no_rows})
-        rank = torch.zeros(len(mine.features), dtype=torch.int32)
-        index = torch.tensor(mine.index, dtype=torch.int32)
-        return Gathered(mine.features, rank, index, problems)
+        reasons = {rank: self.lost for rank in self._members if rank and self.lost}
+        if mine.reason or features is None:
+            return self._nothing({**reasons, 0: Reason(mine.reason) or Reason.no_rows})
+        return Gathered(_computable(features), _full(mine.rows, 0), mine.positions, reasons)
 
-    def _nothing(self, problems: dict[int, Problem]) -> Gathered:
-        none = torch.empty(0, dtype=torch.int32)
-        return Gathered(torch.empty(0, 0, dtype=torch.float32), none, none, problems)
+    def _nothing(self, reasons: dict[int, Reason]) -> Gathered:
+        return Gathered(torch.empty(0, 0, dtype=_COMMON), _full(0, 0), _full(0, 0), reasons)
 
-    def _lose(self, problem: Problem, why: object) -> None:
-        self.lost = problem
+    def _lose(self, reason: Reason, why: object) -> None:
+        self.lost = reason
         log.log(
             logging.WARNING if self.is_root else logging.INFO,
             "Rank %d's monitor lost its peers (%s: %s); from here on it shows rank 0's rows only. "
             "Training is not affected.",
             self.rank,
-            problem.name,
+            reason.name,
             textwrap.shorten(str(why), 200),
         )
+
+
+def _wire_dtype(statuses: Iterable[_Status]) -> torch.dtype:
+    """The dtype in which rows travel: their own, if all ranks have the same."""
+    kinds = {status.dtype for status in statuses}
+    return _FLOATS[kinds.pop()] if len(kinds) == 1 else _COMMON
+
+
+def _computable(features: Tensor) -> Tensor:
+    return features if features.dtype == torch.float64 else features.float()
+
+
+def _full(rows: int, value: int) -> Tensor:
+    return torch.full((rows,), value, dtype=torch.int32, device="cpu")

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+from gramscope.events import Reason
+
 __all__ = ["FeatureError", "as_rows", "available_keys", "lookup"]
 
 _MAX_LISTED = 24
@@ -16,7 +18,7 @@ _MAX_DEPTH = 6
 class FeatureError(Exception):
     """The output at hand holds no usable features under the key; the message says what it holds."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
 
@@ -65,13 +67,13 @@ def as_rows(value: Any, key: str) -> Tensor:
     """
     if not isinstance(value, Tensor):
         raise FeatureError(
-            "not_a_tensor",
+            Reason.not_a_tensor,
             f"feature_key={key!r} leads to a {type(value).__name__}; expected a tensor [N, D] "
             "or [N, T, D].",
         )
     if not value.is_floating_point() or value.ndim not in (2, 3):
         raise FeatureError(
-            "bad_shape",
+            Reason.bad_shape,
             f"feature_key={key!r} leads to a tensor of shape {list(value.shape)} and "
             f"{value.dtype}; expected floating-point features [N, D] or [N, T, D].",
         )
@@ -79,12 +81,7 @@ def as_rows(value: Any, key: str) -> Tensor:
 
 
 def available_keys(outputs: Any, prefix: str = "") -> list[str]:
-    """Dotted paths of every tensor that could be features, at most a few dozen.
-
-    Args:
-        outputs: What a model or a training step returned.
-        prefix: Path of ``outputs`` itself.
-    """
+    """Dotted paths of every tensor that could be features, at most a few dozen."""
     keys: list[str] = []
     for name, value in _children(outputs):
         path = f"{prefix}{name}"

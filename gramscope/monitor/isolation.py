@@ -20,9 +20,6 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     On the way out the train/eval flag of every submodule, every buffer, and the random number
     generators of Python, NumPy, torch, CUDA and MPS are exactly as before,
     also after an exception.
-
-    Args:
-        model: The whole model: anything below it may be touched.
     """
     flags = [(module, module.training) for module in model.modules()]
     buffers = [

@@ -5,18 +5,19 @@ from __future__ import annotations
 import atexit
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from gramscope.events import Event, Reason
+from gramscope.monitor.account import Account
 from gramscope.monitor.capture import StepCapture
-from gramscope.monitor.engine import Engine, Job, Watch
-from gramscope.events.event import Event
+from gramscope.monitor.due_step import Channel, DueStep
+from gramscope.monitor.engine import Engine
 from gramscope.monitor.features import FeatureError
-from gramscope.monitor.exchange import Problem
 
 __all__ = ["Monitor"]
 
@@ -48,8 +49,11 @@ class Monitor:
         save_dir: Where events are kept as files (rank 0 only); ``None``: nowhere.
         max_pending: Events that may wait before new ones are skipped.
         timeout_s: Seconds to wait for a peer, for a picture, and for everything in `close`.
+        publish: Called with each event as `finished` takes it, before it is accounted for; it may
+            call `Event.skip` or `Event.remark`. ``Event.png`` holds the picture.
         prepare: Called with each drawn event on a thread of the monitor's, for what is slow in
             passing it on; its result comes as `Event.prepared`.
+        account: Where events are counted; ``None``: an account of its own.
         engine: One to share with other monitors; ``None``: its own. Construct it on every rank at
             the same point, because ranks meet there.
     """
@@ -63,19 +67,27 @@ class Monitor:
         save_dir: str | Path | None = None,
         max_pending: int = 8,
         timeout_s: float = 60.0,
+        publish: Callable[[Event], None] | None = None,
         prepare: Callable[[Event], Any] | None = None,
+        account: Account | None = None,
         engine: Engine | None = None,
     ) -> None:
         directory = None if save_dir is None else Path(save_dir)
-        self.watch = Watch(feature_key, log_key, directory, prepare)
-        self.outcomes: Counter[str] = Counter()
-        """How many due steps ended how: ``logged``, or the reason for skipping."""
+        self.account = account or Account()
+        self._channel = Channel(feature_key, log_key, directory, prepare)
         self._max_pending = max_pending
         self._timeout_s = timeout_s
-        self._owns_engine = engine is None
+        self._publish = publish
         self._engine = engine or Engine(max_samples, timeout_s)
-        self._quota = self._engine.plane.quota(max_samples)
-        atexit.register(self._abandon)  # for loops that end without `close`
+        self._engine.join()
+        self._quota = self._engine.exchange.quota(max_samples)
+        self._closed = False
+        atexit.register(self.close, 0.0)  # for loops that end without it
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """How many due steps ended how: ``logged``, or the reason for skipping."""
+        return self.account.outcomes
 
     @property
     def wants_rows(self) -> bool:
@@ -85,7 +97,7 @@ class Monitor:
     @property
     def is_root(self) -> bool:
         """Whether events come back on this rank."""
-        return self._engine.plane.is_root
+        return self._engine.exchange.is_root
 
     def capture(self, micro_batches: int = 1, *, bare_tensor: bool = False) -> StepCapture:
         """A collector for this rank's share of the rows of one step, for `submit`.
@@ -95,15 +107,15 @@ class Monitor:
             bare_tensor: Whether an output that is itself a tensor counts as the features.
         """
         return StepCapture(
-            self.watch.feature_key,
+            self._channel.feature_key,
             self._quota,
             micro_batches,
             bare_tensor=bare_tensor,
-            pool=self.watch.pool,
+            pool=self._channel.pool,
         )
 
     def observe(self, *, step: int, features: Tensor | Mapping[str, Any]) -> None:
-        """Watch one step; every rank must call it for the same steps.
+        """Channel one step; every rank must call it for the same steps.
 
         Args:
             step: Optimizer step.
@@ -122,67 +134,81 @@ class Monitor:
             step: Optimizer step.
             capture: This rank's rows; ``None`` if the step was due but not foreseen.
         """
-        if self._engine.plane.is_member:
-            self._engine.submit(self._job(step, capture), self._max_pending)
+        if self.is_root:
+            self.account.submitted(step)
+        if self._engine.exchange.is_member:
+            self._engine.submit(self._due_step(step, capture), self._max_pending)
 
-    def finished(self) -> Iterator[Event]:
-        """Events that came to their end, on rank 0; each is accounted for when the next is taken.
-
-        An event that came as ``logged`` counts so unless the caller calls its `Event.skip`.
-        """
-        while self.watch.finished:
-            event = self.watch.finished.popleft()
+    def finished(self) -> list[Event]:
+        """Events that came to their end since the last call, in order; on rank 0."""
+        events = []
+        while self._channel.finished:
+            event = self._channel.finished.popleft()
             try:
-                yield event
+                if self._publish is not None:
+                    self._publish(event)
+            except Exception as error:
+                what = f"Publishing step {event.step} failed with {error!r}"
+                self._engine.warn(Reason.publish_failed.name, what)
+                event.remark(Reason.publish_failed.name)
             finally:
-                self.outcomes[event.outcome] += 1
-                self._engine.record(event, self.watch.save_dir)
+                self.account.ended(event)
+                self._engine.record(self._channel, event)
+            events.append(event)
+        return events
 
-    def close(self, *, engine: bool | None = None) -> Iterator[Event]:
-        """Wait for what is under way, and give the remaining events like `finished`.
+    def close(self, timeout_s: float | None = None) -> list[Event]:
+        """Wait for what is under way, and let go of everything.
 
         Args:
-            engine: Whether to end the engine as well; ``None``: if it is the monitor's own.
+            timeout_s: How long to wait, ``None``: as the constructor says. What is not there by
+                then ends as skipped, also that of other monitors that share the engine.
+
+        Returns:
+            The remaining events, as `finished` gives them.
         """
+        if self._closed:
+            return []
         # A call that waits for a peer comes back, with an error, a little after its timeout.
-        deadline = time.monotonic() + self._timeout_s + _RETURN_S
+        patience = self._timeout_s + _RETURN_S if timeout_s is None else timeout_s
+        deadline = time.monotonic() + patience
+        events = []
         while not (idle := self._engine.wait_idle(0.05)) and time.monotonic() < deadline:
-            yield from self.finished()
-        yield from self.finished()
+            events += self.finished()
+        events += self.finished()
         self._engine.wait_idle(max(0.0, deadline - time.monotonic()))
-        atexit.unregister(self._abandon)
-        if not idle or (self._owns_engine if engine is None else engine):
-            yield from self.abort()
+        self._closed = True
+        atexit.unregister(self.close)
+        self._engine.leave(for_all=not idle)
+        return events + self.finished()
 
-    def abort(self) -> Iterator[Event]:
-        """End the engine without waiting; what is under way ends as skipped."""
-        atexit.unregister(self._abandon)
-        self._engine.close()
-        yield from self.finished()
-
-    def _abandon(self) -> None:
-        for _ in self.abort():
-            pass
-
-    def _job(self, step: int, capture: StepCapture | None) -> Job:
+    def _due_step(self, step: int, capture: StepCapture | None) -> DueStep:
         if not self._quota:
-            return Job(self.watch, step)
+            return DueStep(self._channel, step)
         if capture is None:
-            return self._failed(step, Problem.nothing_captured, "the step was not foreseen")
+            return self._failed(step, Reason.nothing_captured, "the step was not foreseen")
         try:
             if capture.error is not None:
                 raise capture.error
-            chunks, ready = _to_host(capture.sampler.chunks)
+            sampler = capture.sampler
+            chunks, ready = _to_host(sampler.chunks)
         except FeatureError as error:
-            return self._failed(step, Problem[error.reason], str(error))
+            return self._failed(step, error.reason, str(error))
         except Exception as error:  # out of pinned memory, a device in error
-            return self._failed(step, Problem.copy_failed, f"copying rows failed with {error!r}")
-        return Job(self.watch, step, chunks, capture.sampler.index(), ready, self._quota)
+            return self._failed(step, Reason.copy_failed, f"copying rows failed with {error!r}")
+        return DueStep(
+            self._channel,
+            step,
+            chunks=chunks,
+            ready=ready,
+            spacing=sampler.spacing,
+            quota=self._quota,
+        )
 
-    def _failed(self, step: int, problem: Problem, message: str) -> Job:
-        key = self.watch.log_key
-        self._engine.notices.warn(f"{key}: {problem.name}", f"{key} at step {step}: {message}")
-        return Job(self.watch, step, problem=problem)
+    def _failed(self, step: int, reason: Reason, message: str) -> DueStep:
+        key = self._channel.log_key
+        self._engine.warn(f"{key}: {reason.name}", f"{key} at step {step}: {message}")
+        return DueStep(self._channel, step, reason)
 
 
 def _to_host(chunks: list[Tensor]) -> tuple[list[Tensor], Callable[[], None] | None]:

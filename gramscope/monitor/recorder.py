@@ -1,117 +1,60 @@
-"""What becomes of a matrix on rank 0: a picture, files, and a line of account."""
+"""What becomes of an event on rank 0: a picture, files, and a line of account."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from torch import Tensor
-
-from gramscope.events.files import stem, write_atomically
-from gramscope.events.event import Event
-from gramscope.monitor.notices import Notices
-from gramscope.picture.client import RenderClient, RenderError
-from gramscope.events.storage import append_line, npz_bytes
+from gramscope.events import Event, Matrix, Reason
+from gramscope.events.files import append_event, stem, write_atomically
+from gramscope.monitor.due_step import Channel
+from gramscope.monitor.warn_once import WarnOnce
 from gramscope.monitor.worker import Worker
+from gramscope.picture.client import RenderClient, RenderError
 
-__all__ = ["Exhibit", "Gallery"]
+__all__ = ["Recorder"]
 
-
-_MAX_WAITING = 128
-_MAX_WAITING_BYTES = 64 << 20
-
-
-@dataclass
-class Exhibit:
-    """An event on its way to a picture, or already skipped."""
-
-    event: Event
-    finished: deque[Event]
-    """Where it goes at its end."""
-    save_dir: Path | None = None
-    """Where it is kept; ``None``: nowhere."""
-    prepare: Callable[[Event], Any] | None = None
-    """See `Watch.prepare`."""
-    gram: Tensor | None = None
-    """``[N, N]`` float32; ``None`` if there is nothing to draw."""
-    rank: Tensor | None = None
-    """``[N]`` int32."""
-    index: Tensor | None = None
-    """``[N]`` int32."""
-    spectrum: Tensor | None = None
-    """``[min(N, D)]``; only needed where the event is kept."""
+_MOST_WAITING = 64 << 20
+"""Bytes of matrices that may wait to be drawn."""
+_LEAST = _MOST_WAITING // 128
+"""What even the smallest counts, because drawing takes its time."""
 
 
-@dataclass
-class _Record:
-    """An event whose outcome is final."""
-
-    event: Event
-    save_dir: Path | None
-
-
-class Gallery:
+class Recorder:
     """Draws and keeps events on a thread of its own, so that a slow disk delays no peer.
 
-    Args:
-        timeout_s: Seconds to wait for a picture.
-        notices: Where troubles are told.
+    An event comes here twice: to be drawn, and once loggers have had it for its line of account.
     """
 
-    def __init__(self, timeout_s: float, notices: Notices) -> None:
+    def __init__(self, timeout_s: float, warn: WarnOnce) -> None:
         self._renderer = RenderClient(timeout_s)
-        self._notices = notices
+        self._warn = warn
         self._scratch: Path | None = None
-        self._worker: Worker[Exhibit | _Record] = Worker(
-            self._work, self._abandon, retry=lambda item: False, name="gramscope-gallery"
+        self._worker: Worker[tuple[Channel, Event]] = Worker(
+            self._work, self._abandon, retry=lambda item: False, name="gramscope-recorder"
         )
 
-    def warm_up(self) -> None:
+    def start(self) -> None:
         """Start the helper process now, so that the first picture need not wait for it."""
         with suppress(RenderError):  # the first picture will say so
             self._renderer.start()
 
-    def add(self, exhibit: Exhibit) -> None:
-        """Queue an event; it loses its picture if too much waits already. Never waits.
-
-        Args:
-            exhibit: The event, drawn or not, in the order in which it shall come back.
-        """
-        if exhibit.gram is not None:
-            waiting = [len(g) for g in self._worker.each(_gram) if g is not None]
-            size = 4 * (len(exhibit.gram) ** 2 + sum(n * n for n in waiting))
-            if len(waiting) >= _MAX_WAITING or (waiting and size > _MAX_WAITING_BYTES):
-                exhibit.gram = None
-                exhibit.event.skip("backlog")
-        self._worker.put(exhibit)
-
-    def record(self, event: Event, save_dir: Path | None) -> None:
-        """Account for an event whose outcome is final, and let go of its picture.
-
-        Args:
-            event: The event.
-            save_dir: Where its line goes; ``None``: nowhere.
-        """
-        event.png = event.prepared = None
-        if save_dir is not None or event.picture is not None:
-            self._worker.put(_Record(event, save_dir))
+    def put(self, channel: Channel, event: Event) -> None:
+        """Queue an event; never waits. Too much that waits to be drawn costs it its picture."""
+        size = _bytes_to_draw((channel, event))
+        waiting = self._worker.waiting(_bytes_to_draw) if size else 0
+        if waiting and waiting + size > _MOST_WAITING:
+            event.matrix = None
+            event.skip(Reason.backlog)
+        self._worker.put((channel, event))
 
     def wait_idle(self, timeout_s: float) -> bool:
-        """Wait until everything queued is done.
-
-        Args:
-            timeout_s: How long at most.
-
-        Returns:
-            Whether it is.
-        """
+        """Wait until everything queued is done; whether it is."""
         return self._worker.wait_idle(timeout_s)
 
     def close(self) -> None:
@@ -121,88 +64,85 @@ class Gallery:
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _abandon(self, item: Exhibit | _Record) -> None:
-        if isinstance(item, _Record):
-            self._write_record(item)
-        else:
-            item.finished.append(self._without_picture(item))
-
-    def _without_picture(self, item: Exhibit) -> Event:
+    def _abandon(self, item: tuple[Channel, Event]) -> None:
+        channel, event = item
+        if event.published:
+            self._file(channel, event)
+            return
         # A copy: the thread may still be at work on the original.
-        event = replace(item.event, png=None, picture=None, prepared=None)
-        if item.gram is not None:
-            event.skip("shutdown" if self._worker.closed else "monitor_died")
-        return event
+        event = replace(event, png=None, picture=None, prepared=None)
+        if event.matrix is not None:
+            event.skip(Reason.shutdown if self._worker.closed else Reason.monitor_died)
+        channel.finished.append(event)
 
-    def _work(self, item: Exhibit | _Record) -> Callable[[], None] | None:
-        if isinstance(item, _Record):
-            self._write_record(item)
+    def _work(self, item: tuple[Channel, Event]) -> Callable[[], None] | None:
+        channel, event = item
+        if event.published:
+            self._file(channel, event)
             return None
-        event = item.event
         try:
-            if item.gram is not None:
-                event = self._draw(item, replace(event))
-                if item.prepare is not None:
-                    event.prepared = item.prepare(event)
+            if event.matrix is not None:
+                event = replace(event)
+                self._draw(channel, event)
         except Exception as error:
-            reason = "render_failed" if isinstance(error, RenderError) else "event_failed"
-            self._notices.warn(reason, f"Step {event.step} gives no picture: {error}")
+            drawing = isinstance(error, RenderError)
+            reason = Reason.render_failed if drawing else Reason.event_failed
+            self._warn(reason.name, f"Step {event.step} gives no picture: {error}")
             event.skip(reason)
-        return partial(item.finished.append, event)
+        return partial(channel.finished.append, event)
 
-    def _draw(self, item: Exhibit, event: Event) -> Event:
-        assert item.gram is not None and item.rank is not None
-        event.png = self._renderer.png(item.gram, _title(event), _boundaries(item.rank))
+    def _draw(self, channel: Channel, event: Event) -> None:
+        matrix = event.matrix
+        assert matrix is not None
+        event.png = self._renderer.png(matrix.gram, _title(event), matrix.boundaries)
         event.log()
-        if item.save_dir is not None and self._keep(item, event, item.save_dir):
-            event.kept = True
-            return event
-        try:
-            if self._scratch is None:
-                self._scratch = Path(tempfile.mkdtemp(prefix="gramscope-"))
-            path = stem(self._scratch, event.log_key, event.step).with_suffix(".png")
-            write_atomically(path, event.png)
-            event.picture = path
-        except OSError:  # loggers can still take the bytes
-            event.picture = None
-        return event
+        event.kept = channel.save_dir is not None and self._keep(event, matrix, channel.save_dir)
+        if not event.kept:
+            self._keep_for_a_while(event, event.png)
+        if channel.prepare is not None:
+            event.prepared = channel.prepare(event)
 
-    def _keep(self, item: Exhibit, event: Event, save_dir: Path) -> bool:
-        assert item.gram is not None and event.png is not None
+    def _keep(self, event: Event, matrix: Matrix, save_dir: Path) -> bool:
+        assert event.png is not None
         path = stem(save_dir, event.log_key, event.step)
         try:
-            npz = npz_bytes(item.gram, item.rank, item.index, item.spectrum)
-            write_atomically(path.with_suffix(".npz"), npz)
+            write_atomically(path.with_suffix(".npz"), matrix.npz())
             write_atomically(path.with_suffix(".png"), event.png)
         except OSError as error:
-            self._notices.warn("disk", f"Step {event.step} could not be saved: {error}")
-            event.remark("not_saved")
+            self._warn("disk", f"Step {event.step} could not be saved: {error}")
+            event.remark(Reason.not_saved.name)
             return False
         event.picture = path.with_suffix(".png")
         return True
 
-    def _write_record(self, record: _Record) -> None:
-        picture = record.event.picture
-        if picture is not None and self._scratch is not None and self._scratch in picture.parents:
-            picture.unlink(missing_ok=True)
-        if record.save_dir is None:
+    def _keep_for_a_while(self, event: Event, png: bytes) -> None:
+        """Write a file for loggers that would rather copy one than encode the picture again."""
+        with suppress(OSError):  # they can still take the bytes
+            if self._scratch is None:
+                self._scratch = Path(tempfile.mkdtemp(prefix="gramscope-"))
+            path = stem(self._scratch, event.log_key, event.step).with_suffix(".png")
+            write_atomically(path, png)
+            event.picture = path
+
+    def _file(self, channel: Channel, event: Event) -> None:
+        if event.picture is not None and not event.kept:
+            event.picture.unlink(missing_ok=True)
+        if channel.save_dir is None:
             return
         try:
-            append_line(record.save_dir / "events.jsonl", record.event.as_json())
+            append_event(channel.save_dir, event)
         except OSError as error:
-            self._notices.warn("account", f"events.jsonl could not be written: {error}")
+            self._warn("account", f"events.jsonl could not be written: {error}")
 
 
-def _gram(item: Exhibit | _Record) -> Tensor | None:
-    return item.gram if isinstance(item, Exhibit) else None
+def _bytes_to_draw(item: tuple[Channel, Event]) -> int:
+    event = item[1]
+    if event.matrix is None or event.published:
+        return 0
+    return max(event.matrix.gram.nbytes, _LEAST)
 
 
 def _title(event: Event) -> str:
     return (
         f"{event.feature_key}   step {event.step}   N = {event.n}   world size {event.world_size}"
     )
-
-
-def _boundaries(rank: Tensor) -> list[int]:
-    """Where the rank changes from one row to the next."""
-    return [int(i) + 1 for i in (rank[1:] != rank[:-1]).nonzero()[:, 0]]

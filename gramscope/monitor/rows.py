@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 import torch
 from torch import Tensor
 
@@ -14,26 +11,16 @@ __all__ = ["RowSampler", "member_ranks", "quota"]
 
 
 def member_ranks(world_size: int, max_samples: int) -> list[int]:
-    """Ranks that contribute rows: all of them, or ``max_samples`` evenly spaced ones.
+    """Ranks that contribute to ``max_samples`` rows: all, or as many evenly spaced ones.
 
     Rank 0 is always among them, because it makes the picture.
-
-    Args:
-        world_size: Number of ranks in the job.
-        max_samples: Rows of an event, over all ranks.
     """
     members = min(world_size, max_samples)
     return [i * world_size // members for i in range(members)]
 
 
 def quota(member: int, members: int, max_samples: int) -> int:
-    """Rows that one member contributes so that all members together give ``max_samples``.
-
-    Args:
-        member: Position in the list of member ranks.
-        members: Length of that list.
-        max_samples: Rows of an event, over all ranks.
-    """
+    """Rows that one member contributes so that all members together give ``max_samples``."""
     return (member + 1) * max_samples // members - member * max_samples // members
 
 
@@ -56,31 +43,21 @@ class RowSampler:
         self._length = 0  # foreseen rows of the whole step
         self._seen = 0
         self._chunks: list[Tensor] = []
-        self._spans: list[tuple[int, int]] = []  # picks of each chunk, see _positions
 
     def add(self, features: Tensor) -> None:
-        """Copy this micro-batch's share of the rows on its own device, without waiting for it.
-
-        Args:
-            features: ``[n, D]``. No reference to it, its storage or its graph is kept.
-        """
+        """Copy this micro-batch's share of the rows on its own device, without waiting."""
         n = len(features)
         if not self._length:
             self._length = n * self._micro_batches
         start, stop = self._pick_from(self._seen), self._pick_from(self._seen + n)
         if stop > start:
             self._chunks.append(self._copy(features.detach(), start, stop))
-            self._spans.append((start, stop))
         self._seen += n
 
     def rewind(self, mark: tuple[int, int]) -> None:
-        """Forget what was added since ``mark`` was taken.
-
-        Args:
-            mark: See `mark`.
-        """
+        """Forget what was added since ``mark`` was taken."""
         self._seen, chunks = mark
-        del self._chunks[chunks:], self._spans[chunks:]
+        del self._chunks[chunks:]
         if not self._seen:
             self._length = 0
 
@@ -94,12 +71,13 @@ class RowSampler:
         """The rows taken, one ``[k, D]`` tensor for each micro-batch that gave any."""
         return self._chunks
 
-    def index(self) -> Callable[[], list[int]]:
-        """Gives the position of each row taken in the step's concatenated micro-batches.
+    @property
+    def spacing(self) -> tuple[int, int]:
+        """Length L of the micro-batches together and number P of rows to take of them.
 
-        Later, where there is time for it, and without keeping the rows themselves alive.
+        Row ``i`` of those taken stood at position ``i * L // P``.
         """
-        return partial(_positions, tuple(self._spans), self._length, self._picks)
+        return self._length, self._picks
 
     @property
     def _picks(self) -> int:
@@ -123,7 +101,3 @@ class RowSampler:
         if target is None:
             return features.index_select(0, index)
         return torch.index_select(features, 0, index, out=target)
-
-
-def _positions(spans: tuple[tuple[int, int], ...], length: int, picks: int) -> list[int]:
-    return [pick * length // picks for span in spans for pick in range(*span)]

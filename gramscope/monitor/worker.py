@@ -1,4 +1,4 @@
-"""A thread that works through items in order and survives its own death once."""
+"""A thread that works through items in order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ __all__ = ["Worker"]
 _START_S = 10.0
 
 Item = TypeVar("Item")
-Seen = TypeVar("Seen")
 
 
 class Worker(Generic[Item]):
@@ -66,11 +65,7 @@ class Worker(Generic[Item]):
         self._ready.wait(_START_S)
 
     def put(self, item: Item) -> None:
-        """Queue one item; never waits.
-
-        Args:
-            item: What `work` gets.
-        """
+        """Queue one item; never waits."""
         with self._changed:
             if self.closed:
                 self._abandon(item)
@@ -79,24 +74,13 @@ class Worker(Generic[Item]):
             self._revive()
             self._changed.notify_all()
 
-    def each(self, view: Callable[[Item], Seen]) -> list[Seen]:
-        """A view of every item that is queued or being worked on.
-
-        Args:
-            view: Called with each.
-        """
+    def waiting(self, size: Callable[[Item], int]) -> int:
+        """The added-up ``size`` of everything that is queued or being worked on."""
         with self._changed:
-            return [view(item) for item in self._items]
+            return sum(map(size, self._items))
 
     def wait_idle(self, timeout_s: float) -> bool:
-        """Wait until no item is left.
-
-        Args:
-            timeout_s: How long at most.
-
-        Returns:
-            Whether none is.
-        """
+        """Wait until no item is left; whether none is."""
         deadline = time.monotonic() + timeout_s
         with self._changed:
             while self._items and (left := deadline - time.monotonic()) > 0:
@@ -143,19 +127,23 @@ class Worker(Generic[Item]):
             with suppress(Exception):
                 self._first()
         self._ready.set()
-        while True:
-            with self._changed:
-                while not self._items and not self.closed:
-                    self._changed.wait()
-                if self.closed:
-                    return
-                item = self._items[0]  # stays in line until done, so that it counts as waiting
-                self._begun = True
-            deliver = self._work(item)
-            with self._changed:
-                self._begun = False
-                if self._items and self._items[0] is item:
-                    self._items.popleft()
-                    if deliver is not None:
-                        deliver()
-                self._changed.notify_all()
+        while (item := self._next()) is not None:
+            self._done(item, self._work(item))
+
+    def _next(self) -> Item | None:
+        with self._changed:
+            while not self._items and not self.closed:
+                self._changed.wait()
+            if self.closed:
+                return None
+            self._begun = True
+            return self._items[0]  # stays in line until done, so that it counts as waiting
+
+    def _done(self, item: Item, deliver: Callable[[], None] | None) -> None:
+        with self._changed:
+            self._begun = False
+            if self._items and self._items[0] is item:
+                self._items.popleft()
+                if deliver is not None:
+                    deliver()
+            self._changed.notify_all()

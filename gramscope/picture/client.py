@@ -12,7 +12,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 __all__ = ["RenderClient", "RenderError"]
 
@@ -29,13 +30,10 @@ class RenderClient:
     """One helper process, started when first needed and restarted once if it dies.
 
     Use it from one thread.
-
-    Args:
-        timeout_s: Seconds to wait for a picture.
     """
 
     def __init__(self, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._process: subprocess.Popen[bytes] | None = None
         self._starts_left = 2
 
@@ -52,11 +50,13 @@ class RenderClient:
         """
         self._running()
 
-    def png(self, gram: Tensor, title: str, boundaries: Sequence[int] = ()) -> bytes:
+    def png(
+        self, gram: npt.NDArray[np.float32], title: str, boundaries: Sequence[int] = ()
+    ) -> bytes:
         """Have one gram matrix drawn.
 
         Args:
-            gram: ``[N, N]`` float32.
+            gram: ``[N, N]``, values within −1…1.
             title: Text above the picture.
             boundaries: Indices of the first sample of each further rank.
 
@@ -67,7 +67,7 @@ class RenderClient:
             RenderError: If the helper died twice, hangs, or cannot draw this.
         """
         head = json.dumps({"n": len(gram), "title": title, "boundaries": list(boundaries)})
-        request = head.encode() + b"\n" + gram.contiguous().numpy().tobytes()
+        request = head.encode() + b"\n" + gram.tobytes()
         while True:
             process = self._running()
             try:
@@ -117,7 +117,7 @@ class RenderClient:
 
     def _ask(self, process: subprocess.Popen[bytes], request: bytes) -> bytes:
         assert process.stdin is not None and process.stdout is not None
-        deadline = time.monotonic() + self._timeout_s
+        deadline = time.monotonic() + self.timeout_s
         try:
             _write_all(process.stdin.fileno(), request, deadline)
             head, body = _read_line(process.stdout.fileno(), deadline)
@@ -126,7 +126,7 @@ class RenderClient:
                 body += _read_some(process.stdout.fileno(), deadline)
         except TimeoutError as error:
             self._end()
-            raise RenderError(f"no picture within {self._timeout_s} s") from error
+            raise RenderError(f"no picture within {self.timeout_s} s") from error
         if answer["error"]:
             raise RenderError(answer["error"])
         return bytes(body)

@@ -19,17 +19,15 @@ __all__ = ["main", "serve"]
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer requests until there are no more.
-
-    Args:
-        requests: Where they come from.
-        answers: Where the pictures go.
-    """
+    """Answer requests until there are no more."""
     renderer = HeatmapRenderer()
-    while line := requests.readline():
+    while (line := requests.readline()).endswith(b"\n"):
         request = json.loads(line)
         n = request["n"]
-        gram = np.frombuffer(requests.read(n * n * 4), np.float32).reshape(n, n)
+        data = requests.read(n * n * 4)
+        if len(data) < n * n * 4:  # the parent process died while it asked
+            return
+        gram = np.frombuffer(data, np.float32).reshape(n, n)
         try:
             picture = renderer.png(gram, request["title"], tuple(request["boundaries"]))
             error = ""
@@ -46,7 +44,10 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     if hasattr(os, "nice"):
         os.nice(10)  # a picture can wait for a training step, not the other way round
-    serve(sys.stdin.buffer, answers)
+    try:
+        serve(sys.stdin.buffer, answers)
+    except BrokenPipeError:  # the parent process died while it was answered
+        os._exit(1)  # without another attempt to send what is left
 
 
 if __name__ == "__main__":

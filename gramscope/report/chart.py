@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gramscope.diagnosis.numbers import NUMBERS, format_number
 from gramscope.report.history import History
-from gramscope.report.summary import format_value
 
-__all__ = ["CHARTED", "Chart", "Scale", "common_scale", "draw_chart"]
-
-CHARTED = ("offdiag_mean", "offdiag_std")
+__all__ = ["Chart", "Scale", "charted", "common_scale", "draw_chart"]
 
 _WIDTH, _HEIGHT = 220, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 26, 8, 8, 18
@@ -59,7 +57,8 @@ class Scale:
 class Line:
     """One metric."""
 
-    metric: str
+    series: int
+    """Its place among the charted, from 1."""
     points: str
     """``x,y x,y …``."""
     markers: list[tuple[float, float]]
@@ -76,13 +75,18 @@ class Chart:
     height: int = _HEIGHT
 
 
+def charted() -> list[str]:
+    """The metrics that have a line: the headlines that fit the common axis."""
+    return [n.name for n in NUMBERS.values() if n.headline and n.low >= -1 and n.high <= 1]
+
+
 def common_scale(histories: Sequence[History]) -> Scale:
     """Axes on which all of these can be compared.
 
     Args:
         histories: What is to be charted.
     """
-    values = [v for h in histories for metric in CHARTED for _, v in h.series(metric)]
+    values = [v for h in histories for metric in charted() for _, v in h.series(metric)]
     lowest = min(values, default=0.0)
     return Scale(
         last_step=max([1, *(h.last_step for h in histories)]),
@@ -94,23 +98,23 @@ def draw_chart(history: History, scale: Scale) -> Chart:
     """The chart of one run.
 
     Args:
-        history: Its records.
+        history: Its events.
         scale: The common axes.
     """
     lines, texts = [], []
-    for metric in CHARTED:
-        series = history.series(metric)
-        if not series:
+    for series, metric in enumerate(charted(), 1):
+        values = history.series(metric)
+        if not values:
             continue
-        at = [(scale.x(step), scale.y(value)) for step, value in _thinned(series)]
+        at = [(scale.x(step), scale.y(value)) for step, value in _thinned(values)]
         points = " ".join(f"{x},{y}" for x, y in at)
-        lines.append(Line(metric, points, at if len(at) <= _MARKED_POINTS else []))
-        (first, start), (last, end) = series[0], series[-1]
+        lines.append(Line(series, points, at if len(at) <= _MARKED_POINTS else []))
+        (first, start), (last, end) = values[0], values[-1]
         texts.append(
-            f"{metric} {format_value(metric, start)} at step {first}, "
-            f"{format_value(metric, end)} at step {last}"
+            f"{metric} {format_number(metric, start)} at step {first}, "
+            f"{format_number(metric, end)} at step {last}"
         )
-    return Chart(lines, "; ".join(texts))
+    return Chart(lines, "; ".join(texts) or f"no {' or '.join(charted())}")
 
 
 def _thinned(series: list[tuple[int, float]]) -> list[tuple[int, float]]:

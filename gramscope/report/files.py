@@ -7,11 +7,15 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-__all__ = ["plain", "read_yaml"]
+__all__ = ["ReportError", "plain", "read_yaml"]
 
 # Configs may hold objects (paths, for instance) that a safe loader rejects; none matters here.
 _Loader = type("_Loader", (yaml.SafeLoader,), {})
 _Loader.add_multi_constructor("", lambda loader, suffix, node: None)  # type: ignore[attr-defined]
+
+
+class ReportError(Exception):
+    """There is nothing to report on, or nowhere to write it; the message is for the user."""
 
 
 def plain(value: object) -> str:

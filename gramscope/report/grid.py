@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import gcd
 
-from gramscope.report.heatmap import Gram, PictureError, data_uri, read_gram
-from gramscope.report.history import History, Record
+from gramscope.diagnosis.numbers import NUMBERS, format_number
+from gramscope.events import Event, Matrix
+from gramscope.events.matrix import MatrixError, read_matrix
+from gramscope.report.heatmap import data_uri
+from gramscope.report.history import History
 from gramscope.report.steps import Choice, choose_steps
-from gramscope.report.summary import format_value
 from gramscope.report.sweep import Row, Sweep
 
 __all__ = ["Cell", "Grid", "draw_grid"]
@@ -63,51 +65,45 @@ def _cells(row: Row, choice: Choice) -> list[Cell]:
 
 
 def _cell(row: Row, history: History, step: int) -> Cell:
-    record = history.records.get(step)
-    if record is None:
-        return Cell(step, why=_why_nothing(list(history.records), step))
-    if not record.logged:
-        return Cell(step, why=f"skipped: {record.reason or 'no reason given'}")
+    event = history.events.get(step)
+    if event is None:
+        return Cell(step, why=_why_nothing(list(history.events), step))
+    reason = event.reason or ""
+    if not event.logged:
+        return Cell(step, why=f"skipped: {reason or 'no reason given'}")
     try:
-        picture = read_gram(record.picture)
-    except PictureError as error:
+        matrix = read_matrix(history.matrix_file(step))
+    except MatrixError as error:
         row.remarks.append(f"step {step}: {error}")
-        return Cell(step, why=str(error), remark=record.reason)
-    return _picture(row, record, picture)
+        return Cell(step, why=str(error), remark=reason)
+    return _picture(row, event, matrix)
 
 
-def _picture(row: Row, record: Record, picture: Gram) -> Cell:
-    size = len(picture.gram)
-    shown = [
-        f"{name.removeprefix('offdiag_')} {format_value(name, record.metrics[name])}"
-        for name in ("offdiag_mean", "offdiag_std")
-        if name in record.metrics
-    ]
+def _picture(row: Row, event: Event, matrix: Matrix) -> Cell:
+    size = len(matrix.gram)
+    headlines = [n for n in NUMBERS.values() if n.headline and n.name in event.metrics]
+    shown = [(n, format_number(n.name, event.metrics[n.name])) for n in headlines]
     details = [
         f"Gram matrix of {row.feature}",
         f"job {row.job.name}",
-        f"step {record.step}",
+        f"step {event.step}",
         f"N = {size}",
-        f"world size {record.world_size}",
-        *(f"offdiag_{text}" for text in shown),
+        f"world size {event.world_size}",
+        *(f"{number.name} {text}" for number, text in shown),
     ]
-    if len(picture.boundaries) > _MOST_LINES:
+    lines = matrix.boundaries
+    if len(lines) > _MOST_LINES:
         details.append("lines between ranks left out")
+        lines = ()
     return Cell(
-        record.step,
-        uri=data_uri(picture.gram),
+        event.step,
+        uri=data_uri(matrix.gram),
         size=size,
-        lines=_lines(picture, size),
-        caption=shown[0] if shown else "",
+        lines="".join(f"M{at} 0V{size}M0 {at}H{size}" for at in lines),
+        caption=next((f"{number.short or number.name} {text}" for number, text in shown), ""),
         text=", ".join(details),
-        remark=record.reason,
+        remark=event.reason or "",
     )
-
-
-def _lines(picture: Gram, size: int) -> str:
-    if len(picture.boundaries) > _MOST_LINES:
-        return ""
-    return "".join(f"M{at} 0V{size}M0 {at}H{size}" for at in picture.boundaries)
 
 
 def _why_nothing(steps: list[int], step: int) -> str:

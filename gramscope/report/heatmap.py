@@ -4,59 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import PIL.Image
 from matplotlib import colormaps
 
-__all__ = ["Gram", "PictureError", "data_uri", "legend_uri", "read_gram"]
+__all__ = ["data_uri", "legend_uri"]
 
 _MAX_PIXELS = 512
-
-
-class PictureError(Exception):
-    """There is nothing to draw; the message says why."""
-
-
-@dataclass(frozen=True)
-class Gram:
-    """A matrix from disk."""
-
-    gram: npt.NDArray[np.float32]
-    """``[N, N]``."""
-    boundaries: tuple[int, ...]
-    """Indices of the first row of each further rank."""
-
-
-def read_gram(path: Path) -> Gram:
-    """The matrix of one event.
-
-    Args:
-        path: An ``.npz`` file with ``gram`` ``[N, N]`` and, if it has one, ``rank`` ``[N]``.
-
-    Raises:
-        PictureError: If the file is not there or holds no such matrix.
-    """
-    try:
-        # `np.load` would leave open a file that it cannot read.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-            gram = np.asarray(data["gram"], dtype=np.float32)
-            rank = np.asarray(data["rank"]) if "rank" in data else np.zeros(0)
-    except FileNotFoundError:
-        raise PictureError("picture data not found") from None
-    except Exception as error:  # whatever a damaged file leads to
-        raise PictureError("unreadable picture data") from error
-    if gram.ndim != 2 or not len(gram) or len(gram) != gram.shape[1]:
-        raise PictureError("unreadable picture data")
-    if not np.isfinite(gram).all():
-        raise PictureError("picture data with NaN or Inf")
-    if rank.shape != (len(gram),):
-        return Gram(gram, ())
-    return Gram(gram, tuple(int(i) + 1 for i in np.flatnonzero(rank[1:] != rank[:-1])))
 
 
 def data_uri(gram: npt.NDArray[np.float32]) -> str:

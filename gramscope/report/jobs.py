@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gramscope.report.errors import ReportError
-from gramscope.report.files import plain, read_yaml
+from gramscope.config.presets import SHARED_DIR, is_gram_target
+from gramscope.events.files import EVENTS_FILE
+from gramscope.report.files import ReportError, plain, read_yaml
 
 __all__ = ["Job", "find_jobs"]
 
@@ -42,14 +43,7 @@ def find_jobs(directory: Path) -> tuple[list[Job], list[str]]:
     Raises:
         ReportError: If it is no directory or holds no job.
     """
-    try:
-        if not directory.exists():
-            raise ReportError(f"{directory} does not exist")
-        if not directory.is_dir():
-            raise ReportError(f"{directory} is a file; give the directory of a Hydra multirun")
-        os.scandir(directory).close()
-    except OSError as error:
-        raise ReportError(f"{directory} cannot be read ({error.strerror})") from None
+    _require_directory(directory)
     places, events_files, unreadable = _search(directory)
     if not places:
         raise ReportError(
@@ -63,13 +57,22 @@ def find_jobs(directory: Path) -> tuple[list[Job], list[str]]:
             owner.events_files.append(path)
     ordered = sorted(jobs.values(), key=lambda job: _order(job, directory))
     numbers = [job.number for job in ordered if job.number is not None]
-    if len(set(numbers)) == len(numbers):
-        for job in ordered:
-            job.name = _path_name(job, directory) if job.number is None else str(job.number)
-    else:  # several sweeps: their numbers repeat
-        for job in ordered:
-            job.name = _path_name(job, directory)
+    distinct = len(set(numbers)) == len(numbers)  # else of several sweeps
+    for job in ordered:
+        numbered = distinct and job.number is not None
+        job.name = str(job.number) if numbered else _path_name(job, directory)
     return ordered, unreadable
+
+
+def _require_directory(directory: Path) -> None:
+    try:
+        if not directory.exists():
+            raise ReportError(f"{directory} does not exist")
+        if not directory.is_dir():
+            raise ReportError(f"{directory} is a file; give the directory of a Hydra multirun")
+        os.scandir(directory).close()
+    except OSError as error:
+        raise ReportError(f"{directory} cannot be read ({error.strerror})") from None
 
 
 def _search(directory: Path) -> tuple[list[Path], list[Path], list[str]]:
@@ -83,8 +86,8 @@ def _search(directory: Path) -> tuple[list[Path], list[Path], list[str]]:
         here = Path(parent)
         if ".hydra" in directories and (here / ".hydra" / "overrides.yaml").is_file():
             places.append(here)
-        if "events.jsonl" in files:
-            events_files.append(here / "events.jsonl")
+        if EVENTS_FILE in files:
+            events_files.append(here / EVENTS_FILE)
         # Launchers keep their own copies of jobs in hidden directories (.submitit).
         directories[:] = sorted(d for d in directories if not d.startswith("."))
     return places, events_files, unreadable
@@ -112,8 +115,11 @@ def _read_job(place: Path) -> Job:
         number=number if isinstance(number, int) else None,
         overrides=dict(_overrides(overrides)),
         callbacks=tuple(callbacks),
-        # The bundled job hands `gram_dir` to callbacks without a `save_dir`.
-        keeps_events=bool(_at(config, "gram_dir")) or all(callbacks.values()),
+        keeps_events=all(
+            # As Hydra keeps a config, its interpolations stand as they were written.
+            _at(config, "gram_dir") if save_dir == SHARED_DIR else save_dir
+            for save_dir in callbacks.values()
+        ),
         problems=problems,
     )
 
@@ -129,7 +135,7 @@ def _overrides(lines: Any) -> Iterator[tuple[str, str]]:
 def _callbacks(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Path and `save_dir` of every gram callback."""
     if isinstance(node, dict):
-        if str(node.get("_target_", "")).rpartition(".")[2] == "GramMatrixCallback":
+        if is_gram_target(node.get("_target_")):
             yield path, node.get("save_dir")
         for key, child in node.items():
             yield from _callbacks(child, f"{path}.{plain(key)}" if path else plain(key))

@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from gramscope.sweep.overrides import short_value
-from gramscope.report.chart import Chart, common_scale, draw_chart
+from gramscope.diagnosis.numbers import NUMBERS, format_number
+from gramscope.report.chart import Chart, charted, common_scale, draw_chart
 from gramscope.report.files import plain
 from gramscope.report.grid import Grid
 from gramscope.report.heatmap import legend_uri
-from gramscope.report.summary import MetricSummary, extremes_of, format_value
+from gramscope.report.summary import MetricSummary, bad_ends
 from gramscope.report.sweep import Sweep
+from gramscope.sweep.overrides import short_value
 
 __all__ = ["render_page"]
 
 
-@dataclass(frozen=True)
 class Column:
     """A metric's part of the table."""
 
-    metric: str
-    heads: list[str]
-    why: str
+    def __init__(self, metric: str) -> None:
+        self.metric = metric
+        self.heads = ["final", *bad_ends(metric)]
+        self.why = NUMBERS[metric].why if metric in NUMBERS else ""
+
+    def texts(self, summary: MetricSummary | None) -> list[tuple[str, str]]:
+        """Values as text, each with the step it is from where that is not said elsewhere.
+
+        Args:
+            summary: Of one row; ``None`` if it lacks the metric.
+        """
+        if summary is None:
+            return [("—", "")] * len(self.heads)
+        constant = summary.smallest[1] == summary.largest[1]
+        points = [getattr(summary, head) for head in self.heads]
+        return [
+            (
+                format_number(self.metric, point[1]) if point else "—",
+                "" if point is None or head == "final" or constant else f"step {point[0]}",
+            )
+            for head, point in zip(self.heads, points, strict=True)
+        ]
 
 
 def render_page(sweep: Sweep, grid: Grid) -> str:
@@ -41,16 +58,13 @@ def render_page(sweep: Sweep, grid: Grid) -> str:
         lstrip_blocks=True,
     )
     environment.filters["rounded"] = short_value
-    columns = [_column(metric) for metric in sweep.metrics]
+    columns = [Column(metric) for metric in sweep.metrics]
     histories = [row.history for row in sweep.rows if row.history]
     scale = common_scale(histories)
     charts: list[Chart | None] = [
         draw_chart(row.history, scale) if row.history else None for row in sweep.rows
     ]
-    cells = [
-        [_numbers(column, row.summary.get(column.metric)) for column in columns]
-        for row in sweep.rows
-    ]
+    cells = [[c.texts(row.summary.get(c.metric)) for c in columns] for row in sweep.rows]
     return environment.get_template("sweep.html").render(
         sweep=sweep,
         title=plain(sweep.directory),
@@ -59,27 +73,6 @@ def render_page(sweep: Sweep, grid: Grid) -> str:
         width=len(sweep.swept) + sweep.shows_feature + sum(len(c.heads) for c in columns) + 3,
         grid=grid,
         scale=scale,
+        charted=charted(),
         legend=legend_uri(),
     )
-
-
-def _column(metric: str) -> Column:
-    ends = extremes_of(metric)
-    heads = ["final", *["smallest"] * ends.smallest, *["largest"] * ends.largest]
-    return Column(metric, heads, ends.why)
-
-
-def _numbers(column: Column, summary: MetricSummary | None) -> list[tuple[str, str]]:
-    """Values as text, each with the step it is from where that is not said elsewhere."""
-    if summary is None:
-        return [("—", "")] * len(column.heads)
-    points = {"final": summary.final, "smallest": summary.smallest, "largest": summary.largest}
-    constant = summary.smallest[1] == summary.largest[1]
-    return [
-        (
-            format_value(column.metric, point[1]) if point else "—",
-            "" if point is None or head == "final" or constant else f"step {point[0]}",
-        )
-        for head in column.heads
-        for point in [points[head]]
-    ]

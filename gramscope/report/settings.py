@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gramscope.sweep.overrides import short_names
 from gramscope.report.jobs import Job
+from gramscope.sweep.overrides import short_names
 
 __all__ = ["compare_settings"]
 

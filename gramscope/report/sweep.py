@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from gramscope.config.presets import PRESETS
+from gramscope.diagnosis.numbers import NUMBERS
 from gramscope.report.files import plain, read_yaml
 from gramscope.report.history import History, feature_names, read_histories
 from gramscope.report.jobs import Job, find_jobs
 from gramscope.report.optimum import read_optimum
 from gramscope.report.settings import compare_settings
-from gramscope.report.summary import MetricSummary, ordered, summarise
+from gramscope.report.summary import MetricSummary, summarise
 
 __all__ = ["Row", "Sweep", "load_sweep"]
 
@@ -59,8 +60,9 @@ class Sweep:
 
     @property
     def metrics(self) -> list[str]:
-        """Names of all metrics of all rows."""
-        return ordered(name for row in self.rows for name in row.summary)
+        """Names of all metrics of all rows, the known ones first."""
+        names = {name for row in self.rows for name in row.summary}
+        return [*(n for n in NUMBERS if n in names), *sorted(names - NUMBERS.keys())]
 
 
 def load_sweep(directory: Path) -> Sweep:

@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 from gramscope.events.files import write_atomically
-from gramscope.report.errors import ReportError
-from gramscope.report.files import plain
+from gramscope.report.files import ReportError, plain
 from gramscope.report.grid import draw_grid
 from gramscope.report.page import render_page
 from gramscope.report.sweep import load_sweep

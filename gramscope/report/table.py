@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
@@ -14,9 +14,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from gramscope.diagnosis.numbers import NUMBERS, Number, format_number
+from gramscope.report.summary import MetricSummary, bad_ends
+from gramscope.report.sweep import Sweep
 from gramscope.sweep.overrides import short_value
-from gramscope.report.summary import MetricSummary, format_value
-from gramscope.report.sweep import Row, Sweep
 
 __all__ = ["print_table"]
 
@@ -28,6 +29,8 @@ _GAP = 2  # columns between two of the table's
 
 _NOTHING = "—"
 
+_Texts = Sequence[str]
+
 
 def print_table(sweep: Sweep) -> None:
     """Print one line for each row of the sweep, and what is the same in all of them.
@@ -38,10 +41,9 @@ def print_table(sweep: Sweep) -> None:
         sweep: The sweep.
     """
     console = Console(width=None if sys.stdout.isatty() else _NOT_A_TERMINAL)
-    headings = _headings(sweep)
-    rows = [_values(sweep, row) for row in sweep.rows]
+    headings, columns = zip(*_columns(sweep), strict=True)
     with console.capture() as captured:
-        console.print(_layout(console, headings, rows))
+        console.print(_layout(console, headings, columns))
         for line in _below(sweep):
             console.print(Text(line, overflow="fold"))
     # A terminal that knows only ASCII gets question marks rather than an error.
@@ -50,55 +52,63 @@ def print_table(sweep: Sweep) -> None:
     sys.stdout.write(f"{text}\n".encode(encoding, "replace").decode(encoding))
 
 
-def _headings(sweep: Sweep) -> list[str]:
-    headings = ["job", *sweep.swept.values()]
+def _columns(sweep: Sweep) -> Iterator[tuple[str, _Texts]]:
+    """Heading of each column, and its value for each row."""
+    rows = sweep.rows
+    yield "job", [f"{row.job.name} ({row.mark})" if row.mark else row.job.name for row in rows]
+    for key, heading in sweep.swept.items():
+        yield heading, [short_value(row.job.overrides.get(key, _NOTHING)) for row in rows]
     if sweep.shows_feature:
-        headings.append("feature")
-    headings += ["offdiag_mean", "worst", "offdiag_std", "min..max"]
-    if _has_nonfinite(sweep):
-        headings.append("nonfinite_rows")
-    headings += ["logged", "skipped", "last step"]
-    if any(row.remarks for row in sweep.rows):
-        headings.append("remarks")
-    return headings
+        yield "feature", [row.feature or _NOTHING for row in rows]
+    for number in NUMBERS.values():
+        yield from _number_columns(number, [row.summary.get(number.name) for row in rows])
+    histories = [row.history for row in rows]
+    yield "logged", [str(len(h.logged)) if h else _NOTHING for h in histories]
+    yield "skipped", [row.skipped if row.history else _NOTHING for row in rows]
+    yield "last step", [str(h.last_step) if h else _NOTHING for h in histories]
+    if any(row.remarks for row in rows):
+        yield "remarks", ["; ".join(row.remarks) for row in rows]
 
 
-def _values(sweep: Sweep, row: Row) -> list[str]:
-    history, summary = row.history, row.summary
-    values = [f"{row.job.name} ({row.mark})" if row.mark else row.job.name]
-    values += [short_value(row.job.overrides.get(key, _NOTHING)) for key in sweep.swept]
-    if sweep.shows_feature:
-        values.append(row.feature or _NOTHING)
-    mean, std = summary.get("offdiag_mean"), summary.get("offdiag_std")
-    values += [_final("offdiag_mean", mean), _largest("offdiag_mean", mean)]
-    values += [_final("offdiag_std", std), _range("offdiag_std", std)]
-    if _has_nonfinite(sweep):
-        values.append(_largest("nonfinite_rows", summary.get("nonfinite_rows")))
-    values += [str(len(history.logged)), row.skipped] if history else [_NOTHING] * 2
-    values.append(str(history.last_step) if history else _NOTHING)
-    if any(other.remarks for other in sweep.rows):
-        values.append("; ".join(row.remarks))
-    return values
+def _number_columns(
+    number: Number, summaries: Sequence[MetricSummary | None]
+) -> Iterator[tuple[str, _Texts]]:
+    if number.sound is not None and all(_is_sound(number, s) for s in summaries if s):
+        return
+    ends = bad_ends(number.name)
+    worst = ["..".join(_texts(number, summary, ends)) for summary in summaries]
+    if number.headline:
+        yield number.name, ["".join(_texts(number, summary, ["final"])) for summary in summaries]
+        yield "worst" if len(ends) == 1 else "min..max", worst
+    elif number.sound is not None:
+        yield number.name, worst
 
 
-def _layout(console: Console, headings: list[str], rows: list[list[str]]) -> RenderableType:
-    table = _table(headings, rows)
+def _texts(number: Number, summary: MetricSummary | None, of: _Texts) -> _Texts:
+    points = [getattr(summary, name) for name in of] if summary else [None]
+    return [format_number(number.name, point[1]) if point else _NOTHING for point in points]
+
+
+def _is_sound(number: Number, summary: MetricSummary) -> bool:
+    return summary.smallest[1] == summary.largest[1] == number.sound
+
+
+def _layout(console: Console, headings: _Texts, columns: Sequence[_Texts]) -> RenderableType:
+    table = _table(headings, columns)
     unbounded = console.options.update(width=_NOT_A_TERMINAL)
     if Measurement.get(console, unbounded, table).maximum <= console.width:
         return table
     # Two numbers below each other, and headings that break, leave texts more room.
-    ranges = [
-        [re.sub(r"(?<=\d)\.\.(?=[-\d])", "..\n", value) for value in values] for values in rows
-    ]
-    table = _table([h.replace("_", "_\n").replace(" ", "\n") for h in headings], ranges)
+    broken = [[re.sub(r"(?<=\d)\.\.(?=[-\d])", "..\n", v) for v in column] for column in columns]
+    table = _table([h.replace("_", "_\n").replace(" ", "\n") for h in headings], broken)
     if sum((column.min_width or 0) + _GAP for column in table.columns) - _GAP <= console.width:
         return table
-    return _paragraphs(headings, rows)
+    return _paragraphs(headings, columns)
 
 
-def _table(headings: list[str], rows: list[list[str]]) -> Table:
+def _table(headings: _Texts, columns: Sequence[_Texts]) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading, column in zip(headings, zip(*rows, strict=True), strict=True):
+    for heading, column in zip(headings, columns, strict=True):
         numbers = all(re.fullmatch(r"[-.\d\n]+|—", value) for value in column)
         lines = [line for text in (heading, *column) for line in text.splitlines()]
         table.add_column(
@@ -109,14 +119,14 @@ def _table(headings: list[str], rows: list[list[str]]) -> Table:
             if numbers
             else max(min(cell_len(line), _FOLDED) for line in lines),
         )
-    for values in rows:
+    for values in zip(*columns, strict=True):
         table.add_row(*(Text(value) for value in values))
     return table
 
 
-def _paragraphs(headings: list[str], rows: list[list[str]]) -> RenderableType:
+def _paragraphs(headings: _Texts, columns: Sequence[_Texts]) -> RenderableType:
     lines: list[RenderableType] = []
-    for values in rows:
+    for values in zip(*columns, strict=True):
         pairs = [f"{h} {v}" for h, v in zip(headings, values, strict=True) if v]
         lines.append(Text(pairs[0], style="bold", overflow="fold"))
         lines.append(Padding(Text("  ".join(pairs[1:]), overflow="fold"), (0, 0, 1, 2)))
@@ -129,23 +139,3 @@ def _below(sweep: Sweep) -> Sequence[str]:
         same = " ".join(f"{key}={value}" for key, value in sweep.shared.items())
         lines.append(f"same in all jobs  {same}" if len(sweep.jobs) > 1 else f"settings  {same}")
     return [*lines, *sweep.optimum, *sweep.notes]
-
-
-def _has_nonfinite(sweep: Sweep) -> bool:
-    summaries = [row.summary.get("nonfinite_rows") for row in sweep.rows]
-    return any(summary.largest[1] > 0 for summary in summaries if summary)
-
-
-def _final(metric: str, summary: MetricSummary | None) -> str:
-    return format_value(metric, summary.final[1]) if summary and summary.final else _NOTHING
-
-
-def _largest(metric: str, summary: MetricSummary | None) -> str:
-    return format_value(metric, summary.largest[1]) if summary else _NOTHING
-
-
-def _range(metric: str, summary: MetricSummary | None) -> str:
-    if summary is None:
-        return _NOTHING
-    low, high = summary.smallest[1], summary.largest[1]
-    return f"{format_value(metric, low)}..{format_value(metric, high)}"

@@ -92,7 +92,7 @@ def _keys_of_sweep(directory: Path) -> Iterator[str]:
     try:
         asked = list(OmegaConf.load(directory / "multirun.yaml").hydra.overrides.task)
     except (OSError, OmegaConfBaseException):
-        return  # not every sweeper writes it; in the bundled job `SweepRecord` does
+        return  # not every sweeper writes it
     for override in _parse(asked):
         if override.is_sweep_override():
             yield _Override(override).key

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gramscope.config.callbacks import watching
 from gramscope.config.instantiate import ConfigError
+from gramscope.config.names import names
+from gramscope.diagnosis import NUMBERS
 from gramscope.sweep.job import sweep_job
 
 __all__ = ["check_objective", "objective"]
@@ -42,11 +45,11 @@ def objective(trainer: Any, name: str | Sequence[str] | None) -> float | list[fl
     if name is None or not trainer.is_global_zero:
         return None
     metrics = dict(trainer.callback_metrics)
-    for callback in trainer.callbacks:
-        metrics.update(getattr(callback, "latest_logged", {}))
-    names = [name] if isinstance(name, str) else list(name)
-    values = [value for one in names if (value := _finite(metrics, one)) is not None]
-    if len(values) < len(names):
+    for callback in watching(trainer.callbacks):
+        metrics.update(callback.latest_logged)
+    wanted = [name] if isinstance(name, str) else list(name)
+    values = [value for one in wanted if (value := _finite(metrics, one)) is not None]
+    if len(values) < len(wanted):
         return None
     return values[0] if isinstance(name, str) else values
 
@@ -82,8 +85,12 @@ def check_objective(name: str | Sequence[str] | None, callbacks: Sequence[Any], 
             "The sweeper optimises what a job returns, and `objective` is null: name a metric, "
             "for example objective=representation/offdiag_mean."
         )
-    watching = [callback for callback in callbacks if hasattr(callback, "latest_logged")]
-    due = {key: c.log_every_n_steps for c in watching for key in _keys(c, len(watching))}
+    configs = [callback.config for callback in watching(callbacks)]
+    due = {
+        f"{prefix}/{number}": config.log_every_n_steps
+        for config, (_, prefix) in zip(configs, names(configs), strict=True)
+        for number in NUMBERS
+    }
     for one in [name] if isinstance(name, str) else name or []:
         if not one.startswith("representation/"):
             continue
@@ -98,11 +105,3 @@ def check_objective(name: str | Sequence[str] | None, callbacks: Sequence[Any], 
                 f"The objective '{one}' would have no value: the job takes {steps} optimizer "
                 f"steps, and a gram matrix is due every {due[one]}. Lower log_every_n_steps."
             )
-
-
-def _keys(callback: Any, watching: int) -> Iterator[str]:
-    """Keys that the metrics of a gram callback will have, one of several or alone."""
-    for key in callback.latest_logged:
-        metric = key.rpartition("/")[2]
-        of_feature = f"/{callback.feature_key}" if watching > 1 else ""
-        yield f"representation{of_feature}/{metric}"

@@ -25,11 +25,7 @@ def short_names(keys: Iterable[str], taken: Collection[str] = ()) -> dict[str, s
 
 
 def short_value(value: str) -> str:
-    """Return a value with a number's digits rounded to five where a search drew far more.
-
-    Args:
-        value: As written in an override.
-    """
+    """Return a value with a number's digits rounded to five where a search drew far more."""
     if "." not in value or len(value) <= 10:
         return value
     try:

@@ -1,4 +1,4 @@
-"""W&B as the training job starts it: offline, unless somebody says otherwise."""
+"""A W&B logger for jobs and sweeps: offline, unless somebody says otherwise."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def wandb_logger(
         group=group,
         tags=list(tags),
         mode=mode or _mode_of_environment(),
-        # Quiet, because the job's own summary says where the run is.
+        # A job says itself where its run is.
         settings=wandb.Settings(quiet=True),
         **kwargs,
     )

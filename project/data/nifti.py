@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import tempfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -97,17 +98,15 @@ class Preparation:
             Exception: Whatever makes the file unusable.
         """
         # MONAI is slow to import, and a filled cache needs none of it.
-        from monai.data import NibabelReader
         from monai.transforms import (
             CropForeground,
-            LoadImage,
             Orientation,
             ScaleIntensityRangePercentiles,
             Spacing,
             SpatialPad,
         )
 
-        image = LoadImage(NibabelReader, image_only=True, dtype=np.float32)(path)
+        image = _load(path)
         _check(image)
         low, high = self.percentiles
         for transform in (
@@ -217,6 +216,23 @@ def _write(file: Path, volume: npt.NDArray[np.float16]) -> None:
     with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".part", delete=False) as part:
         np.save(part, volume)
     Path(part.name).replace(file)
+
+
+def _load(path: Path) -> Any:
+    """Load a file, or say what is wrong with it: MONAI would tell of readers to install."""
+    from monai.data import NibabelReader
+    from monai.transforms import LoadImage
+
+    with path.open("rb") as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+    if path.suffix == ".gz" and not compressed:
+        raise ValueError("it is no NIfTI file: its name ends in .gz, but it is not compressed")
+    try:
+        return LoadImage(NibabelReader, image_only=True, dtype=np.float32)(path)
+    except RuntimeError as error:
+        raise ValueError("it is no NIfTI volume, or its header is damaged") from error
+    except (EOFError, OSError, zlib.error) as error:
+        raise ValueError("it is damaged or cut short: its voxels cannot all be read") from error
 
 
 def _check(image: Tensor) -> None:

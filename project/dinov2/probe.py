@@ -60,7 +60,7 @@ class KNNProbe(Callback):
     """
 
     summary_label = "probe"
-    """What the job's ending calls `summary`."""
+    """What the job's summary calls this one's `summary`."""
 
     def __init__(
         self,

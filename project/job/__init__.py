@@ -1,1 +1,1 @@
-"""A training job around the model: it starts, is told where to write, and has a last word."""
+"""A training around the model: its start, processes and output, its sweep, its summary."""

@@ -1,4 +1,4 @@
-"""One training job, from its composed config to its last word."""
+"""One training job, from its composed config to its summary."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint, ProgressBar
 
-from project.job.ending import close_wandb, finish
-from gramscope.config.instantiate import ConfigError, build, instantiate_callbacks
+from gramscope import instantiate_callbacks, objective
+from gramscope.config.instantiate import ConfigError, build
+from gramscope.sweep.objective import check_objective
 from project.job.processes import processes_of_this_job, require_processes
-from gramscope.sweep.objective import check_objective, objective
+from project.job.summary import close_wandb, finish
 
 __all__ = ["INTERRUPTED", "train"]
 
@@ -43,7 +44,7 @@ def train(cfg: DictConfig) -> float | list[float] | None:
     trainer = _trainer(cfg.trainer, callbacks, loggers)
     check_objective(cfg.objective, callbacks, trainer.max_steps)
     require_processes(trainer)
-    datamodule = _with_plain_errors(build(cfg.data, "data"))
+    datamodule = _with_config_errors(build(cfg.data, "data"))
     model = build(cfg.model, "model")
 
     _start_loggers(trainer, OmegaConf.to_container(cfg, resolve=True))
@@ -85,20 +86,20 @@ def _start_loggers(trainer: pl.Trainer, hyperparameters: Any) -> None:
             raise ConfigError(f"{name} can't start: {error}") from error
 
 
-def _with_plain_errors(datamodule: pl.LightningDataModule) -> pl.LightningDataModule:
-    """Have what is wrong with the data said as plainly as what is wrong with the config.
+def _with_config_errors(datamodule: pl.LightningDataModule) -> pl.LightningDataModule:
+    """Report what is wrong with the data as what is wrong with the config is: without a trace.
 
-    Only `setup` meets the files, in the depths of `fit`.
+    Only `setup` reads the files, and Lightning calls that within `fit`.
     """
     setup = datamodule.setup
 
-    def plainly(stage: str) -> None:
+    def setup_or_refuse(stage: str) -> None:
         try:
             setup(stage)
         except (ValueError, OSError) as error:
             raise ConfigError(f"`data` can't be set up: {error}") from error
 
-    datamodule.setup = plainly  # type: ignore[method-assign]
+    datamodule.setup = setup_or_refuse  # type: ignore[method-assign]
     return datamodule
 
 

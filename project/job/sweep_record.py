@@ -1,4 +1,4 @@
-"""Before and after a sweep: nobody else writes there, what was asked is on record, what to do next.
+"""A sweep's directory: claimed before the jobs, with a record of what was asked.
 
 No torch here: Hydra imports this before the jobs.
 """

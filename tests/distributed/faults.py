@@ -29,6 +29,7 @@ from pytorch_lightning.loggers import CSVLogger  # noqa: E402
 from pytorch_lightning.strategies import DDPStrategy  # noqa: E402
 
 from gramscope.callbacks import GramMatrixCallback  # noqa: E402
+from tests.support import drawing_helpers, monitor_threads  # noqa: E402
 
 DIM, ROWS, STEPS, STRUCK = 12, 8, 6, 3  # the fault strikes at step 3 of 6
 KEY = "teacher_cls_token"
@@ -80,7 +81,7 @@ def fewer_rows(outputs: Outputs) -> Outputs:
 
 
 def late(outputs: Outputs) -> Outputs:
-    time.sleep(5)
+    time.sleep(2)
     return outputs
 
 
@@ -94,8 +95,8 @@ def monitor_thread_killed(outputs: Outputs) -> Outputs:
 
 
 def renderer_killed(outputs: Outputs) -> Outputs:
-    for child in children():
-        os.kill(child, signal.SIGKILL)
+    for helper in drawing_helpers():
+        os.kill(helper, signal.SIGKILL)
     return outputs
 
 
@@ -138,20 +139,6 @@ FAULTS: dict[str, Callable[[Outputs], Outputs]] = {
         rank_killed,
     )
 }
-
-
-def children() -> list[int]:
-    """Process ids of this process' renderers."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            mine = f"PPid:\t{os.getpid()}\n" in status.read_text()
-            is_renderer = "gramscope.picture.server" in (status.parent / "cmdline").read_text()
-        except OSError:  # ended meanwhile
-            continue
-        if mine and is_renderer:
-            found.append(int(status.parent.name))
-    return found
 
 
 class FailingLogger(CSVLogger):
@@ -223,7 +210,7 @@ def fit(fault: str, struck_rank: int, directory: Path) -> dict[str, Any]:
         "global_step": trainer.global_step,
         "outcomes": callback.outcomes,
         "seconds": seconds,
-        "threads": [t.name for t in threading.enumerate() if t.name.startswith("gramscope")],
+        "threads": [thread.name for thread in monitor_threads()],
     }
 
 

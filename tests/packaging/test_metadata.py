@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -61,6 +62,13 @@ def test_what_is_installed_is_what_is_pinned() -> None:
 def test_the_version_is_said_once_and_the_same() -> None:
     assert METADATA["version"] == gramscope.__version__
     assert re.search(rf"^## (Unreleased|{re.escape(gramscope.__version__)})", _changelog(), re.M)
+
+
+def test_commits_are_checked_with_the_pinned_ruff() -> None:
+    hooks = OmegaConf.load(ROOT / ".pre-commit-config.yaml").repos
+
+    (rev,) = (repo.rev for repo in hooks if repo.repo.endswith("ruff-pre-commit"))
+    assert rev.removeprefix("v") in PINS["ruff"].specifier
 
 
 def test_the_plugin_namespace_has_no_init() -> None:

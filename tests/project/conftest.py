@@ -11,13 +11,13 @@ from pytorch_lightning import Trainer, seed_everything
 
 from project.data.augment import ViewKind
 from project.data.datamodule import MultiCropData
+from project.data.volumes import Volume
 from project.dinov2.heads import ProjectionHead
 from project.dinov2.model import SelfDistillation
 from project.dinov2.module import DINOv2
 from project.dinov2.objective import Objective
 from project.dinov2.schedules import CosineSchedule
 from project.dinov2.vit import VisionTransformer3D
-from project.data.volumes import Volume
 
 
 class Blobs(MultiCropData):

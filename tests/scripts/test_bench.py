@@ -184,7 +184,12 @@ def test_startup(tmp_path: Path) -> None:
     assert not {"torch", "numpy", "pytorch_lightning"} & set(results["imported"])
     assert 0 < results["import_s"]["min"] < starts["with"]["wall_s"]["max"]
     parts = [part["name"] for part in results["parts"]]
-    assert {"gramscope", "gramscope.config.callbacks", "gramscope.config.presets", "filling the store"} <= set(parts)
+    assert {
+        "gramscope",
+        "gramscope.config.callbacks",
+        "gramscope.config.presets",
+        "filling the store",
+    } <= set(parts)
 
 
 @pytest.mark.slow

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import copy
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -13,12 +15,19 @@ from typing import Any
 import numpy as np
 import pytest
 import pytorch_lightning as pl
+from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 
 from gramscope.callbacks import GramMatrixCallback
-from gramscope.monitor import Engine
-from gramscope.monitor.recorder import Gallery
-from tests.support import TinySSL, ValidatedSSL, events, trainer
+from tests.support import (
+    TinySSL,
+    ValidatedSSL,
+    drawing_helpers,
+    events,
+    monitor_threads,
+    pause_drawing,
+    trainer,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -27,20 +36,14 @@ def steps(directory: Path) -> list[int]:
     return [event["step"] for event in events(directory / "gram")]
 
 
-def helpers() -> list[str]:
-    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout
-    return [line for line in listing.splitlines() if "gramscope.picture.server" in line]
-
-
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
     module = TinySSL()
-    before = len(helpers())
 
     trainer(tmp_path, [GramMatrixCallback(1, save_dir=tmp_path / "gram")]).fit(module)
 
-    assert not [t for t in threading.enumerate() if t.name.startswith("gramscope")]
+    assert not monitor_threads()
     assert not any(m._forward_hooks for m in module.modules())
-    assert len(helpers()) == before
+    assert not drawing_helpers()
 
 
 def test_repeated_fits_go_on_counting(tmp_path: Path) -> None:
@@ -126,7 +129,7 @@ def test_everything_up_to_an_exception_is_kept(tmp_path: Path, error: type[BaseE
 
     assert steps(tmp_path) == [2, 4, 6]
     assert callback.outcomes == {"logged": 3}
-    assert not [t for t in threading.enumerate() if t.name.startswith("gramscope")]
+    assert not monitor_threads()
 
 
 def test_the_summary_says_what_became_of_the_steps(tmp_path: Path) -> None:
@@ -174,24 +177,31 @@ def test_a_callback_can_be_copied_and_pickled_while_it_watches(tmp_path: Path) -
     assert callback.outcomes == {"logged": 2}
 
 
-def test_ctrl_c_while_the_end_is_waited_for_loses_nothing_silently(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    go = threading.Event()
-    draw = Gallery._draw
-    monkeypatch.setattr(Gallery, "_draw", lambda *args: (go.wait(10), draw(*args))[1])
-    wait_idle = Engine.wait_idle
+class PausesDrawing(pl.Callback):
+    """Nothing is drawn for a while."""
 
-    def interrupted(engine: Engine, timeout_s: float) -> bool:
-        monkeypatch.setattr(Engine, "wait_idle", wait_idle)
-        raise KeyboardInterrupt
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
 
-    monkeypatch.setattr(Engine, "wait_idle", interrupted)
+    def on_train_start(self, *args: Any) -> None:
+        pause_drawing(self.seconds)
+
+
+class CtrlC(pl.Callback):
+    """Comes a moment after the training's end."""
+
+    def on_train_end(self, *args: Any) -> None:
+        threading.Timer(0.3, _thread.interrupt_main).start()
+
+
+def test_ctrl_c_while_the_end_is_waited_for_loses_nothing_silently(tmp_path: Path) -> None:
     callback = GramMatrixCallback(4, save_dir=tmp_path / "gram")
+    # Whoever starts the tests in the background has them ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     with pytest.raises((KeyboardInterrupt, SystemExit)):
-        trainer(tmp_path, [callback]).fit(TinySSL())
-    go.set()
+        trainer(tmp_path, [PausesDrawing(10.0), CtrlC(), callback]).fit(TinySSL())
+    signal.signal(signal.SIGINT, before)
 
     assert callback.outcomes == {"shutdown": 3}
     assert [(e["step"], e["reason"]) for e in events(tmp_path / "gram")] == [
@@ -200,21 +210,14 @@ def test_ctrl_c_while_the_end_is_waited_for_loses_nothing_silently(
 
 
 @pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch")
-def test_an_event_in_flight_when_a_checkpoint_is_saved_is_in_its_account(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_event_in_flight_when_a_checkpoint_is_saved_is_in_its_account(tmp_path: Path) -> None:
     class SavesAtFour(pl.Callback):
         def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
             if trainer.global_step == 4:
                 trainer.save_checkpoint(tmp_path / "four.ckpt")
 
-    go = threading.Event()
-    draw = Gallery._draw
-    monkeypatch.setattr(Gallery, "_draw", lambda *args: (go.wait(10), draw(*args))[1])
     first = GramMatrixCallback(2, save_dir=tmp_path / "gram")
-    timer = threading.Timer(1.0, go.set)
-    timer.start()
-    trainer(tmp_path, [first, SavesAtFour()], max_steps=8).fit(TinySSL())
+    trainer(tmp_path, [PausesDrawing(1.0), first, SavesAtFour()], max_steps=8).fit(TinySSL())
     resumed = GramMatrixCallback(2, save_dir=tmp_path / "resumed")
     second = trainer(tmp_path, [resumed], max_steps=8)
     second.fit(TinySSL(), ckpt_path=str(tmp_path / "four.ckpt"), weights_only=False)
@@ -224,16 +227,23 @@ def test_an_event_in_flight_when_a_checkpoint_is_saved_is_in_its_account(
     assert resumed.last_step == 8
 
 
+class NoMeeting(SingleDeviceStrategy):
+    """Fails where the ranks are to meet."""
+
+    def barrier(self, name: str | None = None) -> None:
+        if name == "gramscope":
+            raise RuntimeError("planted")
+
+
 def test_a_run_that_cannot_start_watching_trains_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(*args: Any) -> None:
-        raise RuntimeError("planted")
+    callbacks = [
+        GramMatrixCallback(4, save_dir=tmp_path / "gram"),
+        GramMatrixCallback(4, "student_cls_token", save_dir=tmp_path / "gram"),
+    ]
 
-    monkeypatch.setattr(Engine, "__init__", broken)
-    callbacks = [GramMatrixCallback(4), GramMatrixCallback(4, "student_cls_token")]
-
-    fit = trainer(tmp_path, list(callbacks))
+    fit = trainer(tmp_path, list(callbacks), strategy=NoMeeting("cpu"))
     fit.fit(TinySSL())
 
     assert fit.global_step == 12

@@ -82,7 +82,7 @@ def test_one_feature_watched_twice_has_two_names_and_a_warning(
 ) -> None:
     callbacks = [GramMatrixCallback(4, max_samples=n, save_dir=tmp_path / "g") for n in (2, 4)]
 
-    with caplog.at_level(logging.WARNING, "gramscope.callbacks.session"):
+    with caplog.at_level(logging.WARNING, "gramscope.callbacks"):
         trainer(tmp_path, callbacks).fit(TinySSL())
 
     assert "told apart as gram_matrix/teacher_cls_token, gram_matrix/teacher_cls_token.2" in (

@@ -1,11 +1,10 @@
-"""Configs and constructors say the same."""
+"""A parameter's home is its field; constructors and pages say the same."""
 
 import dataclasses
 import importlib
 import inspect
 import os
 import pkgutil
-import re
 import typing
 from collections.abc import Iterator
 from enum import Enum
@@ -17,84 +16,93 @@ from hydra.utils import get_class
 from pytorch_lightning import Callback
 
 import gramscope
-from gramscope import config
-from gramscope.callbacks import GramMatrixCallback
+import gramscope.metrics
+from gramscope.callbacks.base import MonitorCallback
+from gramscope.config.callbacks import GramMatrixConfig, MonitorProgressBarConfig
+from gramscope.config.settings import helps
+from gramscope.diagnosis import NUMBERS
 
-CONFIGS = [
-    value
-    for value in vars(config).values()
-    if dataclasses.is_dataclass(value) and isinstance(value, type)
-]
-
-
-@pytest.mark.parametrize("dataclass", CONFIGS, ids=lambda c: c.__name__)
-class TestParity:
-    """Each dataclass against the constructor it names."""
-
-    def parameters(self, dataclass: Any) -> dict[str, inspect.Parameter]:
-        """The constructor's parameters."""
-        parameters = inspect.signature(get_class(dataclass._target_)).parameters
-        return dict(parameters)
-
-    def fields(self, dataclass: Any) -> dict[str, Any]:
-        """The fields that are arguments."""
-        return {f.name: f for f in dataclasses.fields(dataclass) if not f.name.startswith("_")}
-
-    def test_names_and_order(self, dataclass: Any) -> None:
-        assert list(self.fields(dataclass)) == list(self.parameters(dataclass))
-
-    def test_defaults(self, dataclass: Any) -> None:
-        defaults = {name: p.default for name, p in self.parameters(dataclass).items()}
-
-        # An Enum of strings equals its value.
-        assert {n: f.default for n, f in self.fields(dataclass).items()} == defaults
-
-    def test_types(self, dataclass: Any) -> None:
-        fields = typing.get_type_hints(dataclass)
-        parameters = typing.get_type_hints(get_class(dataclass._target_).__init__)
-
-        for name in self.fields(dataclass):
-            accepted = _members(parameters[name])
-            assert all(_accepts(accepted, kind) for kind in _members(fields[name])), name
-
-    def test_help_is_what_the_constructor_documents(self, dataclass: Any) -> None:
-        assert config.helps(dataclass) == _documented(get_class(dataclass._target_))
+CONFIGS = [GramMatrixConfig, MonitorProgressBarConfig]
+README = (Path(__file__).parents[3] / "README.md").read_text()
 
 
-def test_every_callback_of_the_project_has_a_config() -> None:
+def defaults(config: Any) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in helps(config)}
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_names_order_and_defaults_are_the_constructor_s(config: Any) -> None:
+    parameters = inspect.signature(get_class(config._target_)).parameters
+
+    # An Enum of strings equals its value.
+    assert list(defaults(config).items()) == [(n, p.default) for n, p in parameters.items()]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_constructor_takes_what_a_config_holds(config: Any) -> None:
+    fields = typing.get_type_hints(config)
+    parameters = typing.get_type_hints(get_class(config._target_).__init__)
+
+    for name in helps(config):
+        accepted = _members(parameters[name])
+        assert all(_accepts(accepted, kind) for kind in _members(fields[name])), name
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_callback_s_documentation_has_every_parameter(config: Any) -> None:
+    documented = " ".join((inspect.getdoc(get_class(config._target_)) or "").split())
+
+    for name, text in helps(config).items():
+        assert f"{name}: {text.replace('`', '``')}" in documented
+
+
+def test_settings_are_attributes_that_can_be_changed_before_a_fit() -> None:
+    callback = gramscope.GramMatrixCallback(max_samples=7)
+
+    callback.max_samples = 9
+
+    assert (callback.max_samples, callback.config.max_samples) == (9, 9)
+    with pytest.raises(ValueError, match="`max_samples` to be at least 1"):
+        callback.max_samples = 0
+
+
+def test_every_callback_of_the_library_has_a_config() -> None:
     for module in pkgutil.walk_packages(gramscope.__path__, "gramscope."):
         importlib.import_module(module.name)
-    ours = [c for c in _subclasses(Callback) if c.__module__.startswith("gramscope.")]
+    ours = {c for c in _subclasses(Callback) if c.__module__.startswith("gramscope.")}
 
-    assert sorted(get_class(c._target_).__qualname__ for c in CONFIGS) == sorted(
-        c.__qualname__ for c in ours
-    )
+    assert {get_class(c._target_) for c in CONFIGS} == ours - {MonitorCallback}
 
 
-def test_the_readme_lists_every_parameter_with_its_default() -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
-    _, _, section = readme.partition("### Parameters")
-    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", section.partition("\n##")[0], re.M)
+@pytest.mark.parametrize("name", helps(GramMatrixConfig))
+def test_the_readme_says_of_a_parameter_what_its_field_says(name: str) -> None:
+    default = defaults(GramMatrixConfig)[name]
+    shown = "null" if default is None else getattr(default, "value", default)
 
-    defaults = inspect.signature(GramMatrixCallback).parameters
-    assert {name: default.strip("`") for name, default, _ in rows} == {
-        name: repr(p.default).replace("'", '"') for name, p in defaults.items()
-    }
+    assert f"| `{name}` | `{shown}` | {helps(GramMatrixConfig)[name]} |" in README
+
+
+@pytest.mark.parametrize("number", NUMBERS.values(), ids=lambda n: n.name)
+def test_the_readme_says_of_a_number_what_its_row_says(number: Any) -> None:
+    assert f"| `representation/{number.name}` | {number.sentence} {number.why} |" in README
+
+
+def test_every_number_has_its_function() -> None:
+    for number in NUMBERS.values():
+        function = getattr(gramscope.metrics, number.name)
+        assert list(inspect.signature(function).parameters) == [number.needs]
+
+
+def test_every_field_of_a_config_has_a_help_and_a_check() -> None:
+    for config in CONFIGS:
+        for field in dataclasses.fields(config):
+            assert field.name == "_target_" or field.metadata.keys() == {"help", "check"}
 
 
 def _subclasses(kind: type[Any]) -> Iterator[type[Any]]:
     for sub in kind.__subclasses__():
         yield sub
         yield from _subclasses(sub)
-
-
-def _documented(target: Any) -> dict[str, str]:
-    """The `Args` of a class's docstring, in the wording of configs: null, one backtick."""
-    _, _, arguments = inspect.cleandoc(target.__doc__).partition("Args:\n")
-    section = re.split(r"\n(?=\S)", arguments)[0]
-    entries = re.findall(r"^    (\w+): ((?:.|\n(?=     ))+)", section, re.M)
-    plain = {name: re.sub(r"\s+", " ", text).replace("``", "`") for name, text in entries}
-    return {name: text.replace("`None`", "null") for name, text in plain.items()}
 
 
 def _members(annotation: Any) -> set[Any]:

@@ -109,8 +109,17 @@ def test_every_option_composes_into_every_preset(preset: str, group: str, option
         f"+callbacks={preset}", f"{group}@callbacks.{preset}={option}", directory="out"
     )
 
-    expected = "out/gram" if (group, option) == ("gram/files", "run") else options[option]
-    assert composed[preset][parameter] == expected
+    # The application has no `gram_dir`.
+    resolved = {("gram/files", "run"): "out/gram", ("gram/files", "default"): None}
+    assert composed[preset][parameter] == resolved.get((group, option), options[option])
+
+
+def test_an_application_says_once_where_all_presets_keep_their_files() -> None:
+    composed = callbacks(
+        "+callbacks=[gram,gram_student]", "+gram_dir=here", "gram/files@callbacks.gram_student=none"
+    )
+
+    assert [node["save_dir"] for node in composed.values()] == ["here", None]
 
 
 def test_a_sub_group_is_overridden_for_one_of_several_presets() -> None:

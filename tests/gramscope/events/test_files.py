@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from gramscope.events.files import stem, write_atomically
-from gramscope.events.event import Event
-from gramscope.events.storage import append_line, npz_bytes
+from gramscope.events import Event, Matrix, Reason
+from gramscope.events.files import append_event, read_events, stem, write_atomically
+from gramscope.events.matrix import read_matrix
 
 
 def test_names_follow_the_contract() -> None:
@@ -21,17 +19,17 @@ def test_names_follow_the_contract() -> None:
     assert stem(Path("d"), "gram_matrix/teacher", 100) == expected
 
 
-def test_the_archive_holds_the_numbers_in_their_types() -> None:
-    ints = torch.tensor([0, 1], dtype=torch.int32)
+def test_a_matrix_is_read_as_it_was_written(tmp_path: Path) -> None:
+    rank = np.array([0, 0, 3], np.int32)
+    written = Matrix(np.eye(3, dtype=np.float32), rank, rank * 2, np.ones(3, np.float32))
+    path = tmp_path / "a.npz"
 
-    data = np.load(io.BytesIO(npz_bytes(torch.eye(2), ints, ints, torch.ones(2).double())))
+    path.write_bytes(written.npz())
 
-    assert {k: str(data[k].dtype) for k in data} == {
-        "gram": "float32",
-        "rank": "int32",
-        "index": "int32",
-        "spectrum": "float32",
-    }
+    for name, array in vars(read_matrix(path)).items():
+        assert array.dtype == getattr(written, name).dtype
+        np.testing.assert_array_equal(array, getattr(written, name))
+    assert read_matrix(path).boundaries == (2,)
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
@@ -42,17 +40,22 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
-def test_a_line_for_which_there_is_no_room_is_not_begun() -> None:
+def test_a_line_for_which_there_is_no_room_is_not_begun(tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").symlink_to("/dev/full")
+
     with pytest.raises(OSError, match="No space left"):
-        append_line(Path("/dev/full"), "x")
+        append_event(tmp_path, Event(7, "gram_matrix", "f"))
 
 
-def test_an_event_is_one_line_of_plain_json() -> None:
-    event = Event(7, "gram_matrix", "f", world_size=2)
-    event.keep_finite({"a": 1.0, "b": float("nan"), "c": float("inf")})
-    event.skip("because")
+def test_an_event_is_one_line_of_plain_json(tmp_path: Path) -> None:
+    event = Event(7, "gram_matrix", "f", world_size=2, metrics={"a": 1.0})
+    event.remark("rank 1: no_rows")
+    event.skip(Reason.nonfinite)
 
-    assert json.loads(event.as_json()) == {
+    append_event(tmp_path, event)
+
+    path = tmp_path / "events.jsonl"
+    assert json.loads(path.read_text()) == {
         "step": 7,
         "log_key": "gram_matrix",
         "feature_key": "f",
@@ -61,5 +64,7 @@ def test_an_event_is_one_line_of_plain_json() -> None:
         "metrics": {"a": 1.0},
         "diagnosis": None,
         "status": "skipped",
-        "reason": "because",
+        "reason": "nonfinite; rank 1: no_rows",
     }
+    (read,), problems = read_events(path)
+    assert (read.as_json(), problems) == (event.as_json(), [])

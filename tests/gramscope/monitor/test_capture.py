@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gramscope.events import Reason
 from gramscope.monitor.capture import ForwardHook, StepCapture, find_module
 from gramscope.monitor.features import FeatureError
 from gramscope.monitor.isolation import undisturbed
@@ -132,7 +133,7 @@ def test_a_missing_key_is_reported_with_the_keys_that_are_there() -> None:
     capture.end_micro_batch()
 
     assert capture.error is not None
-    assert capture.error.reason == "missing_key"
+    assert capture.error.reason is Reason.missing_key
     assert str(capture.error) == "no output has feature_key='nope'; there is: a, pred.b"
 
 
@@ -146,7 +147,7 @@ def test_an_output_that_raises_when_looked_at_is_reported() -> None:
     capture.offer(Trap())
 
     assert capture.error is not None
-    assert capture.error.reason == "capture_failed"
+    assert capture.error.reason is Reason.capture_failed
     assert "boom" in str(capture.error)
 
 

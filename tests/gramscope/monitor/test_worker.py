@@ -78,15 +78,15 @@ def test_closing_abandons_what_waits_and_does_not_wait_for_what_is_stuck() -> No
     assert bench.abandoned[-1] == "c"
 
 
-def test_each_sees_what_is_worked_on_and_what_waits() -> None:
+def test_what_is_worked_on_counts_as_waiting() -> None:
     bench = Bench()
     for item in ("wait", "a"):
         bench.worker.put(item)
 
-    assert bench.worker.each(str.upper) == ["WAIT", "A"]
+    assert bench.worker.waiting(len) == 5
     bench.go.set()
     assert bench.worker.wait_idle(10)
-    assert bench.worker.each(str.upper) == []
+    assert bench.worker.waiting(len) == 0
     bench.worker.close()
 
 

@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from gramscope.events.files import stem, write_atomically
-from gramscope.events.event import Event
-from gramscope.events.storage import append_line, npz_bytes
+from gramscope.events import Event, Matrix
+from gramscope.events.files import EVENTS_FILE, append_event, stem, write_atomically
 
 
 class SweepDir:
@@ -53,34 +51,35 @@ class JobDir:
     def log(
         self,
         *steps: int,
-        gram: Tensor | float = 0.5,
-        metrics: Mapping[str, Any] | None = None,
+        gram: Any = 0.5,
+        metrics: Mapping[str, float] | None = None,
         feature_key: str = "teacher_cls_token",
         log_key: str = "gram_matrix",
         ranks: Sequence[int] = (0, 0, 1, 1),
         remark: str | None = None,
     ) -> JobDir:
         """Log events; a number as `gram` is that of every entry."""
-        matrix = torch.full((4, 4), gram) if isinstance(gram, float) else gram
-        rank = torch.tensor(ranks, dtype=torch.int32)
+        n = len(ranks)
+        matrix = Matrix(np.broadcast_to(np.float32(gram), (n, n)), np.array(ranks, np.int32))
+        numbers = dict(metrics or {"offdiag_mean": 0.1, "offdiag_std": 0.2})
         for step in steps:
-            event = Event(step, log_key, feature_key, len(set(ranks)), n=len(matrix))
-            event.keep_finite(dict(metrics or {"offdiag_mean": 0.1, "offdiag_std": 0.2}))
+            event = Event(step, log_key, feature_key, len(set(ranks)), n, numbers)
             event.log()
             if remark:
                 event.remark(remark)
-            npz = npz_bytes(matrix, rank, torch.arange(len(matrix)), None)
-            write_atomically(self.npz(step, log_key), npz)
-            self.line(event.as_json())
+            write_atomically(self.npz(step, log_key), matrix.npz())
+            append_event(self.gram_dir, event)
         return self
 
     def skip(self, *steps: int, reason: str = "backlog", **metrics: float) -> JobDir:
         """Account for due steps without a picture."""
         for step in steps:
-            event = Event(step, "gram_matrix", "teacher_cls_token", 1, metrics=metrics)
-            event.skip(reason)
-            self.line(event.as_json())
+            event = Event(step, "gram_matrix", "teacher_cls_token", metrics=metrics, reason=reason)
+            append_event(self.gram_dir, event)
         return self
 
     def line(self, line: str) -> None:
-        append_line(self.gram_dir / "events.jsonl", line)
+        """Add a line as it is."""
+        self.gram_dir.mkdir(exist_ok=True)
+        with (self.gram_dir / EVENTS_FILE).open("a") as file:
+            file.write(f"{line}\n")

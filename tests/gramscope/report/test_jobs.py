@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from gramscope.config.presets import SHARED_DIR
 from tests.gramscope.report.reading import Page, table_rows
 from tests.gramscope.report.sweep_dir import SweepDir
 
 Printed = Callable[..., str]
 
 TARGET = "_target_: gramscope.callbacks.GramMatrixCallback"
-# The bundled job hands its `gram_dir` to callbacks after Hydra wrote the config.
-BUNDLED = f"gram_dir: out\ncallbacks:\n  gram: {{{TARGET}, save_dir: null}}\n"
+# As Hydra writes what the presets say.
+SHARED = f"callbacks: {{gram: {{{TARGET}, save_dir: '{SHARED_DIR}'}}}}\n"
 
 
 def test_jobs_are_in_the_order_of_their_numbers(sweep: SweepDir, printed: Printed) -> None:
@@ -29,22 +30,24 @@ def test_jobs_are_in_the_order_of_their_numbers(sweep: SweepDir, printed: Printe
     assert [row["job"] for row in table_rows(printed())] == [str(i) for i in range(11)]
 
 
-def test_numbers_come_before_names_and_names_are_in_natural_order(
-    sweep: SweepDir, printed: Printed
+@pytest.mark.parametrize(
+    ("numbered", "others", "expected"),
+    [
+        # Numbers come before names, and names are in natural order.
+        (["b", "a"], ["a9", "a10"], ["0", "1", "a9", "a10"]),
+        (["lr=1/seed=0", "lr=2/seed=0"], [], ["0", "1"]),
+    ],
+)
+def test_directories_may_be_named_otherwise_and_nested(
+    sweep: SweepDir, printed: Printed, numbered: list[str], others: list[str], expected: list[str]
 ) -> None:
-    sweep.job("lr=1", subdir="b").log(1)
-    sweep.job("lr=2", subdir="a").log(1)
-    for name in ("a9", "a10"):
-        sweep.job(f"lr={name}", subdir=name, numbered=False).log(1)
+    for name in [*numbered, *others]:
+        sweep.job(f"lr={name}", subdir=name, numbered=name in numbered).log(1)
 
-    assert [row["job"] for row in table_rows(printed())] == ["0", "1", "a9", "a10"]
+    rows = table_rows(printed())
 
-
-def test_directories_may_be_named_otherwise_and_nested(sweep: SweepDir, printed: Printed) -> None:
-    sweep.job("lr=1", subdir="lr=1/seed=0").log(1)
-    sweep.job("lr=2", subdir="lr=2/seed=0").log(1)
-
-    assert [(row["job"], row["lr"]) for row in table_rows(printed())] == [("0", "1"), ("1", "2")]
+    assert [row["job"] for row in rows] == expected
+    assert [row["lr"] for row in rows] == [*numbered, *others]
 
 
 def test_jobs_of_several_sweeps_are_told_apart_by_path(sweep: SweepDir, printed: Printed) -> None:
@@ -91,35 +94,55 @@ def test_what_cannot_be_searched_is_said(
 class TestNoEvents:
     """The report says what to write."""
 
-    def test_with_a_preset(self, sweep: SweepDir, printed: Printed) -> None:
+    def test_the_jobs_are_named_once_and_the_page_says_it_too(
+        self, sweep: SweepDir, page: Callable[..., Page]
+    ) -> None:
         sweep.job("lr=1").log(1)
         sweep.job("lr=2")
         sweep.job("lr=3")
 
-        out = printed()
+        shown = page()
 
-        assert out.count("kept no events") == 3
-        assert (
+        (note,) = shown.root.all("p", "note")
+        assert note.text == (
             "Jobs 1, 2 kept no events. To keep them, write "
             "'++callbacks.gram.save_dir=${hydra:runtime.output_dir}/gram', "
-            "or gram/files=run with the preset" in out
+            "or gram/files=run with the preset"
         )
-
-    def test_with_a_named_preset(self, sweep: SweepDir, printed: Printed) -> None:
-        sweep.job(config=f"callbacks:\n  gram_teacher:\n    {TARGET}\n")
-
-        assert "gram/files@callbacks.gram_teacher=run" in printed()
-
-    def test_with_a_list_of_callbacks(self, sweep: SweepDir, printed: Printed) -> None:
-        sweep.job(config=f"trainer:\n  callbacks:\n  - {{_target_: other.Thing}}\n  - {TARGET}\n")
-
-        out = printed()
-
-        assert "save_dir: ${hydra:runtime.output_dir}/gram" in out
-        assert "trainer.callbacks[1]" in out
+        assert [[cell.text for cell in row] for row in shown.cells[1:]] == [["kept no events"]] * 2
 
     @pytest.mark.parametrize(
-        "config", [f"callbacks:\n  gram: {{{TARGET}, save_dir: out}}\n", BUNDLED]
+        ("config", "advice"),
+        [
+            (f"callbacks: {{gram_teacher: {{{TARGET}}}}}", "gram/files@callbacks.gram_teacher=run"),
+            (f"callbacks: {{own: {{{TARGET}}}}}", "'++callbacks.own.save_dir=${hydra:runtime.out"),
+            ("gram_dir: null\n" + SHARED, "or gram/files=run with the preset"),
+            (SHARED, "or gram/files=run with the preset"),
+            # Another's name for another thing.
+            (f"gram_dir: out\ncallbacks: {{gram: {{{TARGET}}}}}", "gram/files=run with the preset"),
+            (
+                f"trainer:\n  callbacks:\n  - {{_target_: other.Thing}}\n  - {TARGET}\n",
+                "save_dir: ${hydra:runtime.output_dir}/gram` into the entry trainer.callbacks[1]",
+            ),
+            ("anything: 1", "There is no GramMatrixCallback in their configs"),
+        ],
+        ids=["preset", "own", "switched off", "unasked", "null", "list", "none"],
+    )
+    def test_what_to_write(
+        self, sweep: SweepDir, printed: Printed, config: str, advice: str
+    ) -> None:
+        sweep.job(config=config)
+
+        assert advice in printed()
+
+    @pytest.mark.parametrize(
+        "config",
+        [
+            f"callbacks: {{gram: {{{TARGET}, save_dir: out}}}}",
+            "callbacks: {gram: {_target_: project.callbacks.GramMatrixCallback, save_dir: a}}",
+            "gram_dir: ${output_dir}/gram\n" + SHARED,
+        ],
+        ids=["own", "other path", "shared"],
     )
     def test_of_a_job_that_was_to_keep_them(
         self, config: str, sweep: SweepDir, printed: Printed
@@ -141,20 +164,6 @@ class TestNoEvents:
         assert "-m +callbacks=gram gram/feature=student,teacher gram/files=run" in out
         assert "@callbacks" not in out
 
-    def test_without_a_callback(self, sweep: SweepDir, printed: Printed) -> None:
-        sweep.job(config="anything: 1\n")
-
-        assert "There is no GramMatrixCallback in their configs" in printed()
-
-    def test_the_page_says_it_too(self, sweep: SweepDir, page: Callable[..., Page]) -> None:
-        sweep.job("lr=1").log(1)
-        sweep.job("lr=2")
-
-        shown = page()
-
-        assert [cell.text for cell in shown.cells[1]] == ["kept no events"]
-        assert "gram/files=run" in shown.root.all("p", "note")[0].text
-
 
 class TestDamage:
     """What cannot be read is said in its row, and all else is shown."""
@@ -163,18 +172,12 @@ class TestDamage:
         self, sweep: SweepDir, printed: Printed
     ) -> None:
         job = sweep.job().log(10).skip(20).log(30, metrics={"offdiag_mean": 0.9})
-        job.log(20, metrics={"offdiag_mean": 0.2}).log(30, metrics={"offdiag_mean": 0.3})
+        job.log(30, metrics={"offdiag_mean": 0.3}).log(20, metrics={"offdiag_mean": 0.2})
 
         (row,) = table_rows(printed())
 
         assert (row["logged"], row["skipped"], row["worst"]) == ("3", "0", "0.300")
-
-    def test_steps_are_in_their_own_order(self, sweep: SweepDir, printed: Printed) -> None:
-        job = sweep.job().log(10).log(30, metrics={"offdiag_mean": 0.3})
-        job.log(20, metrics={"offdiag_mean": 0.2})
-
-        (row,) = table_rows(printed())
-
+        # In the order of steps, not of lines.
         assert (row["offdiag_mean"], row["last step"]) == ("0.300", "30")
 
     def test_a_last_line_that_is_cut_off(self, sweep: SweepDir, printed: Printed) -> None:
@@ -226,26 +229,31 @@ class TestDamage:
 
         assert [h for h in headings if h not in ("final", "logged")] == ["e", "events"]
 
-    @pytest.mark.parametrize("name", ["overrides.yaml", "hydra.yaml", "config.yaml"])
-    @pytest.mark.parametrize("content", [b"[unclosed", b"\xff\xfe\x00", b"just text", b""])
+    @pytest.mark.parametrize(
+        ("name", "content", "remark"),
+        [
+            ("overrides.yaml", b"[unclosed", "overrides.yaml is unreadable"),
+            ("hydra.yaml", b"[unclosed", "hydra.yaml is unreadable"),
+            ("config.yaml", b"\xff\xfe\x00", "config.yaml is unreadable"),
+            ("overrides.yaml", b"just text", "overrides.yaml is not a list"),
+            *((name, b"just text", "") for name in ("hydra.yaml", "config.yaml")),
+            *((name, b"", "") for name in ("overrides.yaml", "hydra.yaml", "config.yaml")),
+            ("hydra.yaml", None, "hydra.yaml is missing"),
+            ("config.yaml", None, "config.yaml is missing"),
+        ],
+    )
     def test_a_config_that_is_not_one(
-        self, sweep: SweepDir, printed: Printed, name: str, content: bytes
+        self, sweep: SweepDir, printed: Printed, name: str, content: bytes | None, remark: str
     ) -> None:
         sweep.job("lr=1").log(1)
-        job = sweep.job("lr=2").log(1)
-        (job.path / ".hydra" / name).write_bytes(content)
+        file = sweep.job("lr=2").log(1).path / ".hydra" / name
+        file.unlink() if content is None else file.write_bytes(content)
 
         rows = table_rows(printed())
 
+        # Without its number, a job comes after the others under the name of its directory.
         assert [row["job"] for row in rows] == ["0", "1"]
-        if content == b"[unclosed":
-            assert rows[1]["remarks"] == f"{name} is unreadable"
-
-    def test_a_config_that_is_missing(self, sweep: SweepDir, printed: Printed) -> None:
-        job = sweep.job().log(1)
-        (job.path / ".hydra" / "hydra.yaml").unlink()
-
-        assert table_rows(printed())[0]["remarks"] == "hydra.yaml is missing"
+        assert rows[1].get("remarks", "") == remark
 
     def test_a_config_with_objects(self, sweep: SweepDir, printed: Printed) -> None:
         job = sweep.job()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from matplotlib import colormaps
 
+from gramscope.diagnosis import NUMBERS, Number
 from gramscope.report.heatmap import data_uri
 from tests.gramscope.report.reading import Element, Page, pixels
-from tests.gramscope.report.sweep_dir import SweepDir
+from tests.gramscope.report.sweep_dir import JobDir, SweepDir
 
 ShowPage = Callable[..., Page]
 
@@ -50,12 +51,12 @@ class TestPictures:
         assert (pixels(image(second)) == PURPLE).all()
 
     def test_entries_have_the_colours_of_matplotlib(self, sweep: SweepDir, page: ShowPage) -> None:
-        gram = torch.linspace(-1, 1, 16 * 16).reshape(16, 16)
+        gram = np.linspace(-1, 1, 16 * 16).reshape(16, 16)
         sweep.job().log(1, gram=gram, ranks=[0] * 16)
 
         ((cell,),) = page().cells
 
-        expected = colormaps["viridis"]((gram.numpy() + 1) / 2, bytes=True)[..., :3]
+        expected = colormaps["viridis"]((gram + 1) / 2, bytes=True)[..., :3]
         # A colour at the border between two classes may fall to either.
         assert np.abs(pixels(image(cell)).astype(int) - expected.astype(int)).max() <= 4
 
@@ -84,7 +85,7 @@ class TestPictures:
         assert "world size 2" in image(cell).attributes["alt"]
 
     def test_more_ranks_than_lines_can_show(self, sweep: SweepDir, page: ShowPage) -> None:
-        sweep.job().log(1, gram=torch.eye(40), ranks=range(40))
+        sweep.job().log(1, gram=np.eye(40), ranks=range(40))
 
         ((cell,),) = page().cells
 
@@ -125,43 +126,39 @@ class TestMissing:
     """A cell without a picture says why."""
 
     @pytest.fixture
-    def others(self, sweep: SweepDir) -> SweepDir:
+    def job(self, sweep: SweepDir) -> JobDir:
         for lr in (1, 2):
             sweep.job(f"lr={lr}").log(100, 200, 300)
-        return sweep
+        return sweep.job("lr=3")
 
     def last_row(self, page: Page) -> list[str]:
         return [cell.text for cell in page.cells[-1]]
 
-    def test_skipped(self, others: SweepDir, page: ShowPage) -> None:
-        others.job("lr=3").log(100, 300).skip(200, reason="backlog; and more")
+    @pytest.mark.parametrize(
+        ("logged", "skipped", "expected"),
+        [
+            ((100, 300), (200,), {1: "skipped: backlog; and more"}),
+            ((), (100, 200, 300), dict.fromkeys(range(3), "skipped: backlog; and more")),
+            ((100,), (), dict.fromkeys((1, 2), "run ended at step 100")),
+            ((150, 300, 450), (), {0: "not due", 1: "not due", 2: "step 300 mean 0.100"}),
+            ((200, 300), (), {0: "begins at step 200"}),
+            ((100, 300, 400), (), {1: "no event"}),
+        ],
+        ids=["skipped", "all skipped", "ended", "not due", "begun later", "no line"],
+    )
+    def test_why(
+        self,
+        job: JobDir,
+        page: ShowPage,
+        logged: tuple[int, ...],
+        skipped: tuple[int, ...],
+        expected: dict[int, str],
+    ) -> None:
+        job.log(*logged).skip(*skipped, reason="backlog; and more")
 
-        assert self.last_row(page())[1] == "skipped: backlog; and more"
+        shown = self.last_row(page())
 
-    def test_skipped_at_every_step(self, others: SweepDir, page: ShowPage) -> None:
-        others.job("lr=3").skip(100, 200, 300)
-
-        assert self.last_row(page()) == ["skipped: backlog"] * 3
-
-    def test_ended(self, others: SweepDir, page: ShowPage) -> None:
-        others.job("lr=3").log(100)
-
-        assert self.last_row(page())[1:] == ["run ended at step 100"] * 2
-
-    def test_not_due(self, others: SweepDir, page: ShowPage) -> None:
-        others.job("lr=3").log(150, 300, 450)
-
-        assert self.last_row(page()) == ["not due", "not due", "step 300 mean 0.100"]
-
-    def test_begun_later(self, others: SweepDir, page: ShowPage) -> None:
-        others.job("lr=3").log(200, 300)
-
-        assert self.last_row(page())[0] == "begins at step 200"
-
-    def test_no_line_for_it(self, others: SweepDir, page: ShowPage) -> None:
-        others.job("lr=3").log(100, 300, 400)
-
-        assert self.last_row(page())[1] == "no event"
+        assert {column: shown[column] for column in expected} == expected
 
     @pytest.mark.parametrize(
         ("content", "why"),
@@ -169,31 +166,6 @@ class TestMissing:
             (b"PK\x03\x04 not an archive", "unreadable picture data"),
             (b"", "unreadable picture data"),
             (None, "picture data not found"),
-        ],
-        ids=["damaged", "empty", "missing"],
-    )
-    def test_unreadable(
-        self,
-        others: SweepDir,
-        page: ShowPage,
-        printed: Callable[..., str],
-        content: bytes | None,
-        why: str,
-    ) -> None:
-        job = others.job("lr=3").log(100, 200, 300)
-        job.npz(200).unlink()
-        if content is not None:
-            job.npz(200).write_bytes(content)
-
-        assert f"step 200: {why}" in printed()
-        shown = page()
-        assert self.last_row(shown)[1] == why
-        assert shown.table("numbers").all("tr", "remarks")[0].text == f"step 200: {why}"
-        assert len(image(shown.cells[-1][2]).attributes["src"]) > 100
-
-    @pytest.mark.parametrize(
-        ("arrays", "why"),
-        [
             ({"gram": np.ones((2, 3))}, "unreadable picture data"),
             ({"gram": np.ones((0, 0))}, "unreadable picture data"),
             ({"gram": np.array([["a"]])}, "unreadable picture data"),
@@ -201,19 +173,26 @@ class TestMissing:
             ({"other": np.ones((2, 2))}, "unreadable picture data"),
             ({"gram": np.full((2, 2), np.nan)}, "picture data with NaN or Inf"),
         ],
-        ids=["not square", "nothing", "text", "objects", "no gram", "nan"],
+        ids=["damaged", "empty", "missing", "oblong", "nothing", "text", "objects", "other", "nan"],
     )
-    def test_not_a_matrix(
-        self, others: SweepDir, page: ShowPage, arrays: dict[str, np.ndarray], why: str
+    def test_no_matrix(
+        self, job: JobDir, page: ShowPage, content: bytes | dict[str, Any] | None, why: str
     ) -> None:
-        job = others.job("lr=3").log(100, 200, 300)
-        np.savez(job.npz(200), **arrays)  # type: ignore[arg-type]
+        file = job.log(100, 200, 300).npz(200)
+        file.unlink()
+        if isinstance(content, dict):
+            np.savez(file, **content)
+        elif content is not None:
+            file.write_bytes(content)
 
-        assert self.last_row(page())[1] == why
+        shown = page()
+
+        assert self.last_row(shown)[1] == why
+        assert shown.table("numbers").all("tr", "remarks")[0].text == f"step 200: {why}"
+        assert pixels(image(shown.cells[-1][2])).shape == (4, 4, 3)
 
     def test_ranks_that_do_not_fit_draw_no_lines(self, sweep: SweepDir, page: ShowPage) -> None:
-        job = sweep.job().log(100)
-        np.savez(job.npz(100), gram=np.ones((3, 3)), rank=np.arange(7))
+        np.savez(sweep.job().log(100).npz(100), gram=np.ones((3, 3)), rank=np.arange(7))
 
         ((cell,),) = page().cells
 
@@ -229,7 +208,8 @@ class TestNumbers:
         job.log(1, metrics={"offdiag_std": 0.5, "rankme": 30.25, "offdiag_mean": 0.9})
         job.log(2, metrics={"offdiag_std": 0.1, "rankme": 20.5, "offdiag_mean": 0.2})
 
-        table = page().table("numbers")
+        shown = page()
+        table = shown.table("numbers")
 
         groups = [th for th in table.all("th", "group") if "colspan" in th.attributes]
         assert [(th.text, th.attributes["colspan"]) for th in groups] == [
@@ -242,11 +222,30 @@ class TestNumbers:
         assert numbers[:2] == ["0.200", "0.900step 1"]
         assert numbers[2:5] == ["0.100", "0.100step 2", "0.500step 1"]
         assert numbers[5:8] == ["20.5", "20.5step 2", "30.25step 1"]
+        assert "offdiag_std: Both ends can be bad" in shown.text
 
-    def test_what_is_worst_is_explained(self, sweep: SweepDir, page: ShowPage) -> None:
-        sweep.job().log(1)
+    def test_a_new_number_is_one_entry_of_the_table_of_numbers(
+        self, sweep: SweepDir, page: ShowPage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rank = Number(
+            *("rank", "features", "How many directions are in use.", 1.0, float("inf"), "low"),
+            why="The smallest is the worst.",
+            decimals=1,
+            headline=True,
+        )
+        monkeypatch.setitem(NUMBERS, "rank", rank)
+        sweep.job().log(1, metrics={"rank": 2.25, "a": 1}).log(2, metrics={"rank": 3.25, "a": 1})
 
-        assert "offdiag_std: Both ends can be bad" in page().text
+        shown = page()
+
+        table = shown.table("numbers")
+        heads = [th.text for th in table.all("th", "number")]
+        assert heads[:5] == ["final", "smallest", "final", "smallest", "largest"]
+        assert [td.text for td in table.all("td", "number")][:3] == ["3.2", "2.2step 1", "1"]
+        assert "rank: The smallest is the worst." in shown.text
+        assert [cell.text for cell in shown.cells[0]] == ["step 1 rank 2.2", "step 2 rank 3.2"]
+        # Its range is not that of the charts.
+        assert shown.table("grid").all("polyline") == []
 
     def test_columns_line_up(self, sweep: SweepDir, page: ShowPage) -> None:
         sweep.job("lr=1").log(1, feature_key="a").log(1, feature_key="b")
@@ -274,15 +273,19 @@ class TestChart:
                 metrics = {"offdiag_mean": share, "offdiag_std": 1 - share}
                 job.log(step, metrics=metrics)
 
-        charts = [td.all("svg")[0] for td in page().table("grid").all("td", "chart")]
+        shown = page()
+        charts = [td.all("svg")[0] for td in shown.table("grid").all("td", "chart")]
 
+        (key,) = shown.root.all("p", "key")
+        names = {span.all("path")[0].attributes["class"]: span.text for span in key.all("span")[:2]}
+        assert names == {"line series1": "offdiag_mean", "line series2": "offdiag_std"}
         assert [len(chart.all("polyline")) for chart in charts] == [2, 2]
-        short, long = (_points(chart, "offdiag_mean") for chart in charts)
+        short, long = (_points(chart, "series1") for chart in charts)
         assert short[-1][0] == long[1][0]  # step 2
         assert short[-1][1] == long[-1][1]  # 1.0
         assert [x for x, _ in long] == sorted(x for x, _ in long)
         assert [y for _, y in long] == sorted((y for _, y in long), reverse=True)
-        falling = [y for _, y in _points(charts[1], "offdiag_std")]
+        falling = [y for _, y in _points(charts[1], "series2")]
         assert falling == sorted(falling)
         assert charts[0].attributes["aria-label"] == (
             "offdiag_mean 0.500 at step 1, 1.000 at step 2; "
@@ -308,7 +311,7 @@ class TestChart:
 
         (chart,) = page().table("grid").all("td", "chart")
 
-        points = _points(chart, "offdiag_mean")
+        points = _points(chart, "series1")
         assert len(points) <= 402
         assert len({y for _, y in points}) == 2
 
@@ -407,7 +410,7 @@ class TestForm:
         assert page().html == page().html
 
 
-def _points(chart: Element, metric: str) -> list[tuple[float, float]]:
-    (line,) = chart.all("polyline", metric)
+def _points(chart: Element, series: str) -> list[tuple[float, float]]:
+    (line,) = chart.all("polyline", series)
     pairs = [point.split(",") for point in line.attributes["points"].split()]
     return [(float(x), float(y)) for x, y in pairs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from gramscope.cli import main
+from gramscope.diagnosis import NUMBERS, Number
 from tests.gramscope.report.reading import table_rows
 from tests.gramscope.report.sweep_dir import SweepDir
 
@@ -28,17 +30,14 @@ class TestSettings:
         assert [row["lr"] for row in table_rows(out)] == ["1e-3", "1e-2"]
         assert "same in all jobs  seed=1 x=same feature=teacher_cls_token" in out
 
-    def test_a_key_that_a_job_lacks(self, sweep: SweepDir, printed: Printed) -> None:
+    @pytest.mark.parametrize("overrides", [[], ["lr=1"]])
+    def test_a_key_that_a_job_lacks(
+        self, sweep: SweepDir, printed: Printed, overrides: list[str]
+    ) -> None:
         sweep.job("lr=1", "seed=1").log(1)
-        sweep.job("lr=1").log(1)
+        sweep.job(*overrides).log(1)
 
         assert [row["seed"] for row in table_rows(printed())] == ["1", "—"]
-
-    def test_a_job_without_overrides(self, sweep: SweepDir, printed: Printed) -> None:
-        sweep.job("lr=1").log(1)
-        sweep.job().log(1)
-
-        assert [row["lr"] for row in table_rows(printed())] == ["1", "—"]
 
     def test_short_names_that_would_collide_stay_long(
         self, sweep: SweepDir, printed: Printed
@@ -59,6 +58,13 @@ class TestSettings:
             ("gone=null", "null"),
             ("~gone", "(deleted)"),
             ("text='a\nb\x1b[2J'", r"'a\nb\x1b[2J'"),
+            ("gram/feature@callbacks.gram_teacher=student", "student"),
+            ("seed=123456789012", "123456789012"),
+            ("name=v1.2.3-rc.4.5", "v1.2.3-rc.4.5"),
+            ("name=0.1-and-more-text", "0.1-and-more-text"),
+            # Digits that a search drew are rounded.
+            ("weight=0.6384313346273944", "0.63843"),
+            ("weight=1.234567890123e-05", "1.2346e-05"),
         ],
     )
     def test_values_are_shown_as_written(
@@ -69,16 +75,9 @@ class TestSettings:
 
         out = printed()
 
-        assert table_rows(out)[0][override.lstrip("~").partition("=")[0]] == value
+        heading = re.split("[@=]", override.lstrip("~"))[0]
+        assert table_rows(out)[0][heading] == value
         assert "\x1b" not in out
-
-    def test_an_option_of_a_group_is_named_after_the_group(
-        self, sweep: SweepDir, printed: Printed
-    ) -> None:
-        sweep.job("gram/feature@callbacks.gram_teacher=teacher").log(1)
-        sweep.job("gram/feature@callbacks.gram_teacher=student").log(1)
-
-        assert [r["gram/feature"] for r in table_rows(printed())] == ["teacher", "student"]
 
 
 class TestFeature:
@@ -94,24 +93,20 @@ class TestFeature:
         assert [row["job"] for row in rows] == ["0", "0"]
         assert [row["feature"] for row in rows] == ["teacher", "student"]
 
-    def test_a_sweep_over_features_says_it_once(self, sweep: SweepDir, printed: Printed) -> None:
-        for key in ("teacher", "student"):
-            sweep.job(f"callbacks.gram.feature_key={key}").log(1, feature_key=key)
-
-        rows = table_rows(printed())
-
-        assert "feature" not in rows[0]
-        assert [row["feature_key"] for row in rows] == ["teacher", "student"]
-
-    def test_a_sweep_over_presets_says_what_they_watch(
-        self, sweep: SweepDir, printed: Printed
+    @pytest.mark.parametrize(
+        ("override", "heading"),
+        [("callbacks.gram.feature_key={}", "feature_key"), ("+callbacks=gram_{}", "feature")],
+    )
+    def test_a_sweep_over_features_says_it_once(
+        self, sweep: SweepDir, printed: Printed, override: str, heading: str
     ) -> None:
-        for name in ("teacher", "student"):
-            sweep.job(f"+callbacks=gram_{name}").log(1, feature_key=f"{name}_cls_token")
+        for key in ("teacher", "student"):
+            sweep.job(override.format(key)).log(1, feature_key=key)
 
         rows = table_rows(printed())
 
-        assert [r["feature"] for r in rows] == ["teacher_cls_token", "student_cls_token"]
+        assert {"feature", "feature_key"} & rows[0].keys() == {heading}
+        assert [row[heading] for row in rows] == ["teacher", "student"]
 
     def test_one_feature_under_two_keys(self, sweep: SweepDir, printed: Printed) -> None:
         sweep.job().log(1, log_key="a").log(1, log_key="b")
@@ -144,7 +139,7 @@ class TestMetrics:
 
         assert (row["offdiag_mean"], row["worst"]) == ("0.100", "0.800")
 
-    def test_rows_with_nan_are_shown_if_there_are_any(
+    def test_a_number_with_a_sound_value_is_shown_where_a_job_has_another(
         self, sweep: SweepDir, printed: Printed
     ) -> None:
         job = sweep.job().log(1, metrics={"offdiag_mean": 0.1, "nonfinite_rows": 0})
@@ -154,6 +149,19 @@ class TestMetrics:
         job.log(3, metrics={"offdiag_mean": 0.1, "nonfinite_rows": 1})
 
         assert table_rows(printed())[0]["nonfinite_rows"] == "3"
+
+    def test_a_new_number_is_one_entry_of_the_table_of_numbers(
+        self, sweep: SweepDir, printed: Printed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rank = Number("rank", "features", "", 1.0, 64.0, "low", "", headline=True, decimals=None)
+        monkeypatch.setitem(NUMBERS, "rank", rank)
+        sweep.job().log(1, metrics={"rank": 2.25}).log(2, metrics={"rank": 3.25})
+
+        headings, _, values = (line.split() for line in printed().splitlines()[:3])
+
+        at = headings.index("rank")
+        assert headings[at : at + 2] == ["rank", "worst"]
+        assert values[at : at + 2] == ["3.25", "2.25"]
 
     def test_counts_reasons_and_the_last_step(self, sweep: SweepDir, printed: Printed) -> None:
         job = sweep.job().log(10, 20).skip(30, 40).skip(50, reason="shutdown; slow on 1 rank")
@@ -222,16 +230,3 @@ def _characters(text: str) -> Counter[str]:
 
 def _plain(text: str) -> str:
     return text.replace("\x1b[1m", "").replace("\x1b[0m", "")
-
-
-def test_digits_that_a_search_drew_are_rounded(
-    sweep: SweepDir, printed: Callable[..., str]
-) -> None:
-    sweep.job("a.weight=0.6384313346273944", "a.name=v1.2.3-rc.4.5", "a.seed=123456789012").log(1)
-    sweep.job("a.weight=1.234567890123e-05", "a.name=0.1-and-more-text", "a.seed=1").log(1)
-
-    rows = table_rows(printed())
-
-    assert [row["weight"] for row in rows] == ["0.63843", "1.2346e-05"]
-    assert [row["name"] for row in rows] == ["v1.2.3-rc.4.5", "0.1-and-more-text"]
-    assert rows[0]["seed"] == "123456789012"

@@ -1,10 +1,11 @@
-"""The console script `gramscope`."""
+"""The command `gramscope presets`."""
 
 import pytest
 
 from gramscope.cli import main
-from gramscope.config.callbacks import GramMatrixConfig, helps
+from gramscope.config.callbacks import GramMatrixConfig
 from gramscope.config.presets import OTHERS, PRESETS, SUB_GROUPS
+from gramscope.config.settings import helps
 
 
 def test_presets_lists_every_name_with_its_value(capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,11 +26,3 @@ def test_presets_explains_every_parameter(capsys: pytest.CaptureFixture[str]) ->
     for parameter, text in helps(GramMatrixConfig).items():
         assert f"{parameter}=" in shown
         assert text in shown
-
-
-def test_no_command_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main([])
-
-    assert stopped.value.code == 2
-    assert "COMMAND" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What a run says when it ends: where its results lie, and the last numbers."""
+"""The summary that ends a run: its last numbers, and where its results lie."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def finish(trainer: pl.Trainer, outcome: str) -> None:
     """
     if not trainer.is_global_zero:
         return
-    # Asked before the runs are closed, printed after: W&B has a last word of its own.
+    # Asked before the runs are closed, printed after: W&B prints a summary of its own.
     lines = list(summary(trainer, outcome))
     close_wandb(trainer, failed=outcome == "failed")
     width = max(len(label) for label, _ in lines)
@@ -56,7 +56,7 @@ def close_wandb(trainer: pl.Trainer, *, failed: bool) -> None:
 
 
 def summary(trainer: pl.Trainer, outcome: str) -> Iterator[tuple[str, str]]:
-    """Yield a run's last words as (label, text).
+    """Yield the lines of the summary as (label, text).
 
     Args:
         trainer: The trainer after `fit`, or after what stopped it.

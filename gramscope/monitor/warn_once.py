@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 
-__all__ = ["Notices"]
+__all__ = ["WarnOnce"]
 
 log = logging.getLogger(__name__)
 
 
-class Notices:
-    """Tells of each kind of trouble when it first occurs; later ones are in the account.
+class WarnOnce:
+    """Warns of each kind of trouble when it first occurs; later ones are in the account.
 
     Args:
         level: Of the log messages. The root names other ranks' troubles in its events, so that
@@ -19,17 +19,12 @@ class Notices:
 
     def __init__(self, level: int = logging.WARNING) -> None:
         self._level = level
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
-    def warn(self, kind: str, message: str) -> None:
-        """Warn, unless this kind was warned of before.
-
-        Args:
-            kind: What counts as the same trouble.
-            message: One sentence, with or without its full stop.
-        """
-        if kind not in self._told:
-            self._told.add(kind)
+    def __call__(self, kind: str, message: str) -> None:
+        """Warn, unless this kind was warned of before."""
+        if kind not in self._warned:
+            self._warned.add(kind)
             log.log(
                 self._level,
                 "%s. Training goes on; further ones like it are only counted.",

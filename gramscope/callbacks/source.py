@@ -1,0 +1,138 @@
+"""Where a training step's features are taken: its outputs, a forward hook, an extra forward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gramscope.callbacks.cost import Cost
+from gramscope.config.callbacks import Capture, MonitorConfig
+from gramscope.events import Reason
+from gramscope.monitor import Monitor
+from gramscope.monitor.capture import ForwardHook, StepCapture, find_module, is_sharded
+from gramscope.monitor.features import FeatureError
+from gramscope.monitor.isolation import undisturbed
+
+__all__ = ["FeatureSource"]
+
+
+class FeatureSource:
+    """Collects the rows of one fit's optimizer steps; what its hook spends adds to ``cost``."""
+
+    def __init__(
+        self, trainer: Any, pl_module: Any, config: MonitorConfig, monitor: Monitor, cost: Cost
+    ) -> None:
+        self._trainer = trainer
+        self._pl_module = pl_module
+        self._config = config
+        self._monitor = monitor
+        self._cost = cost
+        self._place = config.capture  # of `auto`'s, once it is known where this run has them
+        self._hook: ForwardHook | None = None
+        self._hook_error: FeatureError | None = None
+        self._hook_calls = 0
+        self._model_has_run = False
+        self._capture: StepCapture | None = None
+
+    @property
+    def collecting(self) -> bool:
+        """Whether the optimizer step under way is being collected."""
+        return self._capture is not None
+
+    def begin(self, batch: Any, micro_batches: int) -> None:
+        """Listen to a micro-batch, of ``micro_batches`` if it is a step's first; never raises."""
+        if self._capture is None:
+            named = self._config.module is not None
+            self._capture = self._monitor.capture(micro_batches, bare_tensor=named)
+        self._capture.begin_micro_batch()
+        try:
+            if self._place is Capture.extra_forward:
+                self._extra_forward(self._capture, batch)  # on every rank: shards need them all
+            elif self._place is not Capture.outputs and self._monitor.wants_rows:
+                self._arm()
+        except FeatureError as error:
+            self._fail(error)
+        except Exception as error:
+            self._fail(FeatureError(Reason.capture_failed, f"capture failed with {error!r}"))
+
+    def end(self, outputs: Any) -> None:
+        """Collect from the micro-batch, whose `training_step` has returned; never raises."""
+        self._model_has_run = True
+        if self._hook is not None:
+            self._hook.disarm()
+        if self._capture is not None and self._monitor.wants_rows:
+            self._collect(self._capture, outputs)
+
+    def take(self) -> StepCapture | None:
+        """What was collected of the optimizer step that has ended; ``None`` if nothing was."""
+        capture, self._capture = self._capture, None
+        return capture
+
+    def stop(self) -> None:
+        """Stop listening, in the middle of a step too."""
+        if self._hook is not None:
+            self._hook.disarm()
+        self._capture = None
+
+    def _arm(self) -> None:
+        if self._hook is None and self._hook_error is None:
+            try:
+                module = find_module(self._pl_module, self._config.module)
+            except FeatureError as error:  # matters only if the outputs hold no features either
+                self._hook_error = error
+            else:
+                self._hook = ForwardHook(module, self._on_forward)
+        if self._hook is not None:
+            self._hook_calls = 0
+            self._hook.arm()
+
+    def _on_forward(self, output: Any) -> None:
+        with self._cost:
+            self._hook_calls += 1
+            if self._capture is not None:
+                self._capture.offer(output)
+
+    def _extra_forward(self, capture: StepCapture, batch: Any) -> None:
+        if not self._model_has_run and is_sharded(self._pl_module):
+            raise FeatureError(
+                Reason.capture_failed,
+                "a sharded model takes no extra forward before the training's own first one",
+            )
+        module = find_module(self._pl_module, self._config.module)
+        inputs = batch[0] if isinstance(batch, (list, tuple)) else batch
+        precision = self._trainer.precision_plugin.forward_context()
+        with undisturbed(self._pl_module), precision:
+            output = module(inputs)
+        if self._monitor.wants_rows:
+            capture.offer(output)
+
+    def _collect(self, capture: StepCapture, outputs: Any) -> None:
+        if self._place is Capture.outputs:
+            capture.offer(outputs)
+        elif self._place is Capture.auto:
+            # Not decided yet where this run's features come from: outputs win over the hook.
+            if capture.offer(outputs, override=True):
+                self._place = Capture.outputs
+            elif capture.filled:
+                self._place = Capture.forward_hook
+        if not capture.filled and capture.error is None:
+            capture.error = self._hook_error or self._uncalled()
+        capture.end_micro_batch()
+        if capture.error is not None:
+            self._place = self._config.capture  # perhaps they come from elsewhere now
+
+    def _uncalled(self) -> FeatureError | None:
+        """Why nothing came, if the watched module was never seen to run."""
+        listened = self._place in (Capture.auto, Capture.forward_hook)
+        if not listened or self._hook is None or self._hook_calls:
+            return None
+        return FeatureError(
+            Reason.not_called,
+            f"feature_key={self._config.feature_key!r} is not in what training_step returns, "
+            "and the watched module was not called during the step, or only from within a "
+            "compiled function; name another `module`, or return the features from "
+            "training_step and use capture='outputs'",
+        )
+
+    def _fail(self, error: FeatureError) -> None:
+        if self._capture is not None and self._capture.error is None:
+            self._capture.error = error

@@ -1,0 +1,48 @@
+"""What several callbacks of one trainer are called in its loggers, so that they are told apart."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from gramscope.config.callbacks import MonitorConfig
+
+__all__ = ["Names", "clashes", "names"]
+
+
+class Names(NamedTuple):
+    """Of one callback."""
+
+    log_key: str
+    """Logger key of the heatmap."""
+    prefix: str
+    """Of the logger keys of the numbers."""
+
+
+def names(configs: Sequence[MonitorConfig]) -> list[Names]:
+    """The names of all callbacks of a trainer, from their settings."""
+    shared = Counter(c.log_key for c in configs)
+    keys = [c.log_key + f"/{c.feature_key}" * (shared[c.log_key] > 1) for c in configs]
+    prefixes = [f"representation/{c.feature_key}" for c in configs]
+    if len(configs) == 1:
+        prefixes = ["representation"]
+    return [Names(*pair) for pair in zip(_numbered(keys), _numbered(prefixes), strict=True)]
+
+
+def clashes(configs: Sequence[MonitorConfig]) -> list[list[int]]:
+    """Groups of a trainer's callbacks, as positions, that only a number could tell apart."""
+    alike: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for position, config in enumerate(configs):
+        alike[config.log_key, config.feature_key].append(position)
+    return [positions for positions in alike.values() if len(positions) > 1]
+
+
+def _numbered(given: list[str]) -> list[str]:
+    """``a, a, b`` becomes ``a, a.2, b``."""
+    seen: Counter[str] = Counter()
+    result = []
+    for name in given:
+        seen[name] += 1
+        result.append(name if seen[name] == 1 else f"{name}.{seen[name]}")
+    return result

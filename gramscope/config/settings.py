@@ -1,0 +1,166 @@
+"""How a callback's setting is written down: default, help and check in one field."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+import textwrap
+from collections.abc import Callable, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+__all__ = [
+    "CallbackConfig",
+    "configured_by",
+    "directory",
+    "helps",
+    "one_of",
+    "optional",
+    "seconds",
+    "setting",
+    "text",
+    "whole_number",
+]
+
+# Takes a setting's name and value, and gives the value as it is to be used.
+Check = Callable[[str, Any], Any]
+Class = TypeVar("Class", bound=type[Any])
+Config = TypeVar("Config", bound="CallbackConfig")
+
+
+def setting(default: Any, help: str, check: Check) -> Any:  # noqa: A002 - what it is called
+    """Make a field.
+
+    Args:
+        default: Its default.
+        help: What it means, its unit and its range, in Markdown.
+        check: See `whole_number` and the others below.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "check": check})
+
+
+@dataclasses.dataclass
+class CallbackConfig:
+    """Settings of a callback: what Hydra composes, and what the callback works with.
+
+    Hydra checks names and types while it composes; making one checks the values.
+
+    Raises:
+        ValueError: If a value is out of range; the message names field, value and range.
+        TypeError: If a value is of the wrong type.
+    """
+
+    _target_: str = ""
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        for name, field in _settings(type(self)).items():
+            setattr(self, name, field.metadata["check"](name, getattr(self, name)))
+
+    @classmethod
+    def of(cls: type[Config], arguments: Mapping[str, Any]) -> Config:
+        """Make one from a constructor's `locals()`."""
+        return cls(**{name: arguments[name] for name in _settings(cls)})
+
+
+def helps(config: type[CallbackConfig]) -> dict[str, str]:
+    """What each setting means, by name, in order."""
+    return {name: field.metadata["help"] for name, field in _settings(config).items()}
+
+
+def configured_by(config: type[CallbackConfig]) -> Callable[[Class], Class]:
+    """Give a callback the settings of its attribute ``config``: documented, and as attributes."""
+
+    def decorate(callback: Class) -> Class:
+        callback.__doc__ = f"{inspect.cleandoc(callback.__doc__ or '')}\n\nArgs:\n{_documented()}"
+        for name in _settings(config):
+            setattr(callback, name, _attribute(name))
+        return callback
+
+    def _documented() -> str:
+        entries = (f"{name}: {text.replace('`', '``')}" for name, text in helps(config).items())
+        fill = textwrap.TextWrapper(96, initial_indent=" " * 4, subsequent_indent=" " * 8).fill
+        return "\n".join(map(fill, entries))
+
+    return decorate
+
+
+def _settings(config: type[CallbackConfig]) -> dict[str, dataclasses.Field[Any]]:
+    return {f.name: f for f in dataclasses.fields(config) if not f.name.startswith("_")}
+
+
+def _attribute(name: str) -> property:
+    def get(callback: Any) -> Any:
+        return getattr(callback.config, name)
+
+    def put(callback: Any, value: Any) -> None:
+        callback.config = dataclasses.replace(callback.config, **{name: value})
+
+    return property(get, put)
+
+
+def whole_number(low: int) -> Check:
+    """A check for whole numbers from ``low`` on."""
+
+    def check(name: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"Expected argument `{name}` to be a whole number, but got {value!r}.")
+        if value < low:
+            raise ValueError(f"Expected argument `{name}` to be at least {low}, but got {value!r}.")
+        return value
+
+    return check
+
+
+def seconds(name: str, value: Any) -> float:
+    """Check a time above 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"Expected argument `{name}` to be a number of seconds, but got {value!r}.")
+    if not 0 < value < float("inf"):
+        raise ValueError(
+            f"Expected argument `{name}` to be a finite number of seconds above 0, "
+            f"but got {value!r}."
+        )
+    return float(value)
+
+
+def text(name: str, value: Any) -> str:
+    """Check a name, a key or a path: any string but an empty one."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"Expected argument `{name}` to be a non-empty string, but got {value!r}.")
+    return value
+
+
+def one_of(choices: type[Enum]) -> Check:
+    """A check for members of an Enum, or their values."""
+
+    def check(name: str, value: Any) -> Enum:
+        try:
+            return choices(value)
+        except ValueError:
+            listed = ", ".join(repr(choice.value) for choice in choices)
+            raise ValueError(
+                f"Expected argument `{name}` to be one of {listed}, but got {value!r}."
+            ) from None
+
+    return check
+
+
+def optional(check: Check) -> Check:
+    """A check that lets None pass."""
+    return lambda name, value: None if value is None else check(name, value)
+
+
+def directory(name: str, value: Any) -> str:
+    """Check a directory that is there and can be written to, or can be made."""
+    path = Path(value)
+    existing = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise ValueError(
+            f"Expected argument `{name}` to be a directory that can be written to, "
+            f"but got {str(value)!r}: {existing} is "
+            f"{'not writable' if existing.is_dir() else 'not a directory'}."
+        )
+    return str(path)
