@@ -12,9 +12,6 @@ class Cadence:
 
     A step is due when ``global_step`` reaches or passes a multiple of ``every``, so that
     optimizers that advance it by more than one at a time skip nothing.
-
-    Args:
-        every: Optimizer steps between two due ones.
     """
 
     def __init__(self, every: int) -> None:

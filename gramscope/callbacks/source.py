@@ -49,10 +49,8 @@ class FeatureSource:
                 self._extra_forward(self._capture, batch)  # on every rank: shards need them all
             elif self._place is not Capture.outputs and self._monitor.wants_rows:
                 self._arm()
-        except FeatureError as error:
-            self._fail(error)
         except Exception as error:
-            self._fail(FeatureError(Reason.capture_failed, f"capture failed with {error!r}"))
+            self._capture.fail(error)
 
     def end(self, outputs: Any) -> None:
         """Collect from the micro-batch, whose `training_step` has returned; never raises."""
@@ -132,7 +130,3 @@ class FeatureSource:
             "compiled function; name another `module`, or return the features from "
             "training_step and use capture='outputs'",
         )
-
-    def _fail(self, error: FeatureError) -> None:
-        if self._capture is not None and self._capture.error is None:
-            self._capture.error = error

@@ -11,11 +11,7 @@ __all__ = ["add"]
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command.
-
-    Args:
-        commands: Where to.
-    """
+    """Add the command."""
     command = commands.add_parser("presets", help="list what any Hydra application can add")
     command.set_defaults(run=_run)
 

@@ -101,14 +101,7 @@ def _require_values(node: Any, key: str) -> None:
 
 
 def callback_nodes(cfg: Any, key: str = "callbacks") -> Iterator[tuple[str, Any]]:
-    """Yield each callback's node with its dotted key, leaving out what is null.
-
-    Args:
-        cfg: As for `instantiate_callbacks`.
-        key: Where `cfg` stands in the config, for messages.
-
-    Yields:
-        Dotted key and node, in the order of the config.
+    """Yield each callback's dotted key and node in the order of the config, but what is null.
 
     Raises:
         ConfigError: If an entry is neither a callback nor a container of callbacks.

@@ -128,20 +128,12 @@ def entries() -> Iterator[Entry]:
 
 
 def is_gram_target(target: object) -> bool:
-    """Whether a config's `_target_` names our callback, by whatever path it is imported.
-
-    Args:
-        target: The value of `_target_`; None if there is none.
-    """
+    """Whether a config's `_target_` names our callback, by whatever path it is imported."""
     return str(target).rpartition(".")[2] == GramMatrixConfig._target_.rpartition(".")[2]
 
 
 def register(store: ConfigStore | None = None) -> None:
-    """Put every entry into the store; what an application has put there itself stays.
-
-    Args:
-        store: The store to fill, Hydra's own by default.
-    """
+    """Put every entry into Hydra's store; what an application has put there itself stays."""
     for entry in entries():
         _put(entry, store or ConfigStore.instance())
 

@@ -77,12 +77,16 @@ class StepCapture:
                 return False
             self.sampler.rewind(self._mark)
             self.sampler.add(features)
-        except FeatureError as error:
-            self.error = error
         except Exception as error:  # whatever a foreign output does must not reach training
-            self.error = FeatureError(Reason.capture_failed, f"capture failed with {error!r}")
+            self.fail(error)
         self._filled = True
         return True
+
+    def fail(self, error: Exception) -> None:
+        """Give up this step's rows."""
+        if self.error is None:
+            foreign = FeatureError(Reason.capture_failed, f"capture failed with {error!r}")
+            self.error = error if isinstance(error, FeatureError) else foreign
 
     def _find(self, outputs: Any) -> Tensor | None:
         if self._bare_tensor and isinstance(outputs, Tensor):
@@ -158,21 +162,19 @@ class _Hook:
         return _Hook, ()
 
 
-def find_module(root: nn.Module, path: str | None, *, default: str = "model") -> nn.Module:
+def find_module(root: nn.Module, path: str | None) -> nn.Module:
     """The module to watch, checked for being reachable by a hook.
 
     Args:
         root: The model as the trainer knows it.
-        path: Dotted path below ``root``; ``None`` for ``root.<default>``, or ``root`` itself
-            where there is no such submodule.
-        default: See ``path``.
+        path: Dotted path below ``root``; ``None``: ``root.model`` if there is one, else ``root``.
 
     Raises:
         FeatureError: If there is no such module, or it lies inside a compiled one, whose graph
             calls no hooks.
     """
     if path is None:
-        path = default if isinstance(getattr(root, default, None), nn.Module) else ""
+        path = "model" if isinstance(getattr(root, "model", None), nn.Module) else ""
     module: nn.Module = root
     if getattr(root, "_compiler_ctx", None) is not None:
         raise FeatureError(

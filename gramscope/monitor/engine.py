@@ -52,12 +52,9 @@ class Engine:
         self._users += 1
 
     def submit(self, due: DueStep, max_pending: int) -> None:
-        """Hand over one due step.
+        """Hand over one due step, without its rows if ``max_pending`` others still wait.
 
-        Args:
-            due: Its rows are given up if too many of the same monitor still wait; the step
-                itself stays in line, because every rank must come to the same exchanges.
-            max_pending: How many are too many.
+        The step itself stays in line, because every rank must come to the same exchanges.
         """
         channel = due.channel
         waiting = self._worker.waiting(lambda d: d.channel is channel and d.has_rows)

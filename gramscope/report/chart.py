@@ -25,19 +25,11 @@ class Scale:
     """0 unless a value is below, then −0.5 or −1; the upper end is 1."""
 
     def x(self, step: float) -> float:
-        """Pixels from the left.
-
-        Args:
-            step: Optimizer step.
-        """
+        """Pixels from the left."""
         return round(_LEFT + step / self.last_step * (_WIDTH - _LEFT - _RIGHT), 1)
 
     def y(self, value: float) -> float:
-        """Pixels from the top.
-
-        Args:
-            value: A metric's value; those beyond the axis stay at its end.
-        """
+        """Pixels from the top; what lies beyond the axis stays at its end."""
         share = (1 - min(max(value, self.lowest), 1)) / (1 - self.lowest)
         return round(_TOP + share * (_HEIGHT - _TOP - _BOTTOM), 1)
 
@@ -81,11 +73,7 @@ def charted() -> list[str]:
 
 
 def common_scale(histories: Sequence[History]) -> Scale:
-    """Axes on which all of these can be compared.
-
-    Args:
-        histories: What is to be charted.
-    """
+    """Axes on which all of these can be compared."""
     values = [v for h in histories for metric in charted() for _, v in h.series(metric)]
     lowest = min(values, default=0.0)
     return Scale(
@@ -95,12 +83,7 @@ def common_scale(histories: Sequence[History]) -> Scale:
 
 
 def draw_chart(history: History, scale: Scale) -> Chart:
-    """The chart of one run.
-
-    Args:
-        history: Its events.
-        scale: The common axes.
-    """
+    """The chart of one run."""
     lines, texts = [], []
     for series, metric in enumerate(charted(), 1):
         values = history.series(metric)

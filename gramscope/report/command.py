@@ -10,11 +10,7 @@ __all__ = ["add"]
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command.
-
-    Args:
-        commands: Where to.
-    """
+    """Add the command."""
     command = commands.add_parser(
         "sweep-report",
         help="compare the jobs of a Hydra multirun: a table, and a page of gram matrices",

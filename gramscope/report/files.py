@@ -19,19 +19,12 @@ class ReportError(Exception):
 
 
 def plain(value: object) -> str:
-    """The value as text that neither a terminal nor a page can take for anything else.
-
-    Args:
-        value: Anything; control characters and undecodable bytes in its text are spelt out.
-    """
+    """Text that no terminal or page takes for anything else: control characters are spelt out."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
 
 
 def read_yaml(path: Path) -> Any:
     """The content of a YAML file; interpolations stay as they are written.
-
-    Args:
-        path: The file.
 
     Raises:
         ValueError: If it cannot be read or is not YAML; the message names the file.

@@ -46,12 +46,7 @@ class Grid:
 
 
 def draw_grid(sweep: Sweep, columns: int) -> Grid:
-    """Draw the pictures; one that cannot be read is remarked upon in its row.
-
-    Args:
-        sweep: The sweep, whose rows may get remarks.
-        columns: How many steps to show at most.
-    """
+    """Draw the pictures; one that cannot be read is remarked upon in its row."""
     choice = choose_steps([row.history.logged for row in sweep.rows if row.history], columns)
     return Grid(choice, [_cells(row, choice) for row in sweep.rows])
 

@@ -19,8 +19,7 @@ _MAX_PIXELS = 512
 def data_uri(gram: npt.NDArray[np.float32]) -> str:
     """The matrix as an embedded PNG in viridis, fixed to −1…1, one pixel for each entry.
 
-    Args:
-        gram: ``[N, N]``, finite; above 512 rows neighbours are averaged.
+    Above 512 rows neighbours are averaged.
     """
     if len(gram) > _MAX_PIXELS:
         edges = np.linspace(0, len(gram), _MAX_PIXELS, endpoint=False).astype(int)

@@ -41,27 +41,18 @@ class History:
         return max(self.events)
 
     def series(self, metric: str) -> list[tuple[int, float]]:
-        """Steps and values of one metric, of skipped steps too where it was computed.
-
-        Args:
-            metric: Its name.
-        """
+        """Steps and values of one metric, of skipped steps too where it was computed."""
         return [(s, e.metrics[metric]) for s, e in self.events.items() if metric in e.metrics]
 
     def matrix_file(self, step: int) -> Path:
-        """Where the matrix of a step is if it was kept.
-
-        Args:
-            step: One with an event.
-        """
+        """Where the matrix of a step is if it was kept."""
         return stem(self.directory, self.events[step].log_key, step).with_suffix(".npz")
 
 
 def read_histories(path: Path) -> tuple[list[History], list[str]]:
     """The histories in one ``events.jsonl``, and what was wrong with the file.
 
-    Args:
-        path: The file. A step that occurs twice, as after a resume, counts as its later line says.
+    A step that occurs twice, as after a resume, counts as its later line says.
     """
     try:
         events, problems = read_events(path)
@@ -84,11 +75,7 @@ def read_histories(path: Path) -> tuple[list[History], list[str]]:
 
 
 def feature_names(histories: Sequence[History]) -> list[str]:
-    """What tells the histories of one job apart: the feature, and more only where needed.
-
-    Args:
-        histories: Of one job.
-    """
+    """What tells the histories of one job apart: the feature, and more only where needed."""
     names = [h.feature_key for h in histories]
     if len(set(names)) < len(names):
         names = [f"{h.feature_key} ({h.log_key})" for h in histories]

@@ -37,9 +37,6 @@ class Job:
 def find_jobs(directory: Path) -> tuple[list[Job], list[str]]:
     """The jobs below a directory, in the order of their numbers, and what could not be searched.
 
-    Args:
-        directory: A multirun's directory, or that of a single run.
-
     Raises:
         ReportError: If it is no directory or holds no job.
     """

@@ -25,11 +25,7 @@ class Column:
         self.why = NUMBERS[metric].why if metric in NUMBERS else ""
 
     def texts(self, summary: MetricSummary | None) -> list[tuple[str, str]]:
-        """Values as text, each with the step it is from where that is not said elsewhere.
-
-        Args:
-            summary: Of one row; ``None`` if it lacks the metric.
-        """
+        """Values as text, each with the step it is from where that is not said elsewhere."""
         if summary is None:
             return [("—", "")] * len(self.heads)
         constant = summary.smallest[1] == summary.largest[1]
@@ -44,12 +40,7 @@ class Column:
 
 
 def render_page(sweep: Sweep, grid: Grid) -> str:
-    """The page as HTML.
-
-    Args:
-        sweep: The sweep.
-        grid: Its pictures, with a list of cells for each of the sweep's rows.
-    """
+    """The page as HTML."""
     environment = Environment(
         loader=PackageLoader("gramscope.report"),
         autoescape=True,  # names and values come from other people's configs

@@ -23,20 +23,12 @@ class MetricSummary:
 
 
 def bad_ends(metric: str) -> list[str]:
-    """Which of `smallest` and `largest` can be the worst of a metric.
-
-    Args:
-        metric: Its name; of an unknown one either can.
-    """
+    """Which of `smallest` and `largest` can be the worst of a metric."""
     return _ENDS[NUMBERS[metric].bad if metric in NUMBERS else "both"]
 
 
 def summarise(history: History) -> dict[str, MetricSummary]:
-    """Every metric of a run by name; the worst counts skipped steps too.
-
-    Args:
-        history: The events of one feature.
-    """
+    """Every metric of a run by name; the worst counts skipped steps too."""
     logged = history.logged
     summaries = {}
     for metric in {name for event in history.events.values() for name in event.metrics}:

@@ -68,9 +68,6 @@ class Sweep:
 def load_sweep(directory: Path) -> Sweep:
     """Read a sweep.
 
-    Args:
-        directory: A multirun's directory, or that of a single run.
-
     Raises:
         ReportError: If it is no directory or holds no Hydra job.
     """

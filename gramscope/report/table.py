@@ -36,9 +36,6 @@ def print_table(sweep: Sweep) -> None:
     """Print one line for each row of the sweep, and what is the same in all of them.
 
     Where the terminal is too narrow for a table, each row is a paragraph; nothing is cut off.
-
-    Args:
-        sweep: The sweep.
     """
     console = Console(width=None if sys.stdout.isatty() else _NOT_A_TERMINAL)
     headings, columns = zip(*_columns(sweep), strict=True)

@@ -68,3 +68,9 @@ def test_an_event_is_one_line_of_plain_json(tmp_path: Path) -> None:
     }
     (read,), problems = read_events(path)
     assert (read.as_json(), problems) == (event.as_json(), [])
+
+
+def test_the_documentation_explains_every_reason() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "engine.md").read_text()
+
+    assert [r.name for r in Reason if r and f"`{r.name}`" not in page] == []
