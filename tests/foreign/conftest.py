@@ -1,12 +1,9 @@
 """The fixture `run`: command lines in a fresh copy of one of the applications."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.commands import Commands, Done, Run
-
-APPLICATIONS = Path(__file__).parent / "applications"
+from tests.foreign.planning import APPLICATIONS
 
 
 @pytest.fixture

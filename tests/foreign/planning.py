@@ -13,14 +13,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
-
-from tests.foreign.conftest import APPLICATIONS
 
 __all__ = ["UnknownCommandError", "check", "plan"]
 
 ROOT = Path(__file__).parents[2]
+APPLICATIONS = Path(__file__).parent / "applications"
 
 # A sweep that `gramscope sweep-report` can be tried on.
 SWEEP = (
@@ -36,6 +36,12 @@ SMALL = (
     "trainer.max_steps=3 data.batch_size=4 model.model.backbone.depth=1"
     " model.model.dino_head.hidden_dim=32 model.model.dino_head.num_prototypes=64"
 )
+# Where each job is a process that imports everything anew, something smaller trains.
+STANDIN = ROOT / "tests" / "integration" / "standin"
+SMALLER = (
+    f"'hydra.searchpath=[file://{STANDIN}/conf]' data=standin model=standin trainer.max_steps=3"
+)
+LAUNCHED = re.compile(r"launch=(joblib|slurm_local|ray)\b")
 # What else makes it short.
 SHORT = {
     "": "callbacks.knn_probe=null",
@@ -44,7 +50,6 @@ SHORT = {
     "[gram_teacher,gram_student]' trainer=ddp_cpu": (
         "callbacks.gram_teacher.log_every_n_steps=1 callbacks.gram_student.log_every_n_steps=2"
     ),
-    # Two of the jobs: each imports everything anew.
     "experiment=sweep_features launch=": (
         "callbacks.gram.feature_key=teacher_cls_token,student_cls_token"
         " callbacks.gram.log_every_n_steps=3"
@@ -56,7 +61,7 @@ class UnknownCommandError(ValueError):
     """A command line that nobody has taught this harness."""
 
 
-def plan(text: str, before: str = SWEEP) -> tuple[str, ...] | None:
+def plan(text: str, before: str = SWEEP) -> tuple[Any, ...] | None:
     """Say what to run for a command line: in which application, and after which others.
 
     Args:
@@ -68,20 +73,21 @@ def plan(text: str, before: str = SWEEP) -> tuple[str, ...] | None:
     """
     text = _plain(text)
     if completion := re.fullmatch(r'eval "\$\((.*) -sc install=bash\)"', text):
-        planned = plan(f"{completion[1]} --help")
         program = completion[1].split()[0].rpartition("/")[2]
-        return (planned[0], f"{text} && complete -p {program}") if planned else None
+        words = _words(completion[1])
+        return (_owner(words[1]) if words[1:] else None, f"{text} && complete -p {program}")
     words = _words(text)
     if words[0] == "python" and words[1].endswith(".py"):
         return (_owner(words[1]), text)
     if words[0] == "scripts/train" and not COMPOSED.search(text):
-        return ("", text if "--help" in words else _shortened(text))
+        application = STANDIN if LAUNCHED.search(text) else None
+        return (application, text if "--help" in words else _shortened(text))
     if words[:2] == ["gramscope", "sweep-report"] and "…" in text:
-        return ("minimal", before, re.sub(r"multirun/\S*", "multirun/*/*", text))
+        return (_owner("train.py"), before, re.sub(r"multirun/\S*", "multirun/*/*", text))
     if words[0] == "gramscope":
-        return ("", text if len(words) > 1 and words[-1] != "sweep-report" else f"{text} --help")
+        return (None, f"{text} --help" if words[-1] == "sweep-report" else text)
     if words[0] == "pip":
-        return ("", _pip(text, words))
+        return (None, _pip(text, words))
     _checker(words)
     return None
 
@@ -107,8 +113,8 @@ def _words(text: str) -> list[str]:
     return words
 
 
-def _owner(script: str) -> str:
-    owners = [path.name for path in APPLICATIONS.iterdir() if (path / script).is_file()]
+def _owner(script: str) -> Path:
+    owners = [path for path in APPLICATIONS.iterdir() if (path / script).is_file()]
     if len(owners) != 1:
         raise UnknownCommandError(f"no application has a script {script}")
     return owners[0]
@@ -116,7 +122,8 @@ def _owner(script: str) -> str:
 
 def _shortened(text: str) -> str:
     """A training of the bundled job that takes seconds."""
-    more = [SMALL, *(short for shown, short in SHORT.items() if shown in text)]
+    more = [SMALLER if LAUNCHED.search(text) else SMALL]
+    more += [short for shown, short in SHORT.items() if shown in text]
     # W&B takes seconds to start.
     wandb = "" if re.search("wandb|launch=joblib", text) else "WANDB_MODE=disabled "
     return f"{wandb}{text} {' '.join(more)}"

@@ -93,6 +93,9 @@ JOB_OFFERS = {
 
 
 def test_the_tab_key_serves_the_training_job_too(run: Run) -> None:
-    done = run("", completions("scripts/train", *JOB_OFFERS))
+    done = run("", f"{completions('scripts/train', *JOB_OFFERS)}\ncomplete -p train")
 
-    assert dict(zip(JOB_OFFERS, done.output.splitlines(), strict=True)) == JOB_OFFERS
+    *offers, registered = done.output.splitlines()
+    assert dict(zip(JOB_OFFERS, offers, strict=True)) == JOB_OFFERS
+    # Bash looks for the last part of what is typed.
+    assert registered.endswith("hydra_bash_completion train")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands import Done, Result, Run
+from tests.commands import Commands, Done, Result
 from tests.foreign import planning
 from tests.foreign.documents import BadInput, bad_input, blocks, seen_in
 
@@ -20,13 +20,12 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 pytestmark = pytest.mark.slow
 
 
-def commands() -> Iterator[Any]:
+def shown() -> Iterator[Any]:
     """Each command line, what stands before it, and what is shown to run the same together."""
     for document in DOCUMENTS:
         for line, block in blocks(document.read_text()):
             for before, text in zip([planning.SWEEP, *block], block, strict=False):
-                together = pytest.mark.xdist_group(f"{before if '…' in text else ''} {text}")
-                yield pytest.param(text, before, id=f"{document.name}:{line}", marks=together)
+                yield pytest.param(text, before, id=f"{document.name}:{line}")
 
 
 def rows() -> Iterator[Any]:
@@ -36,13 +35,13 @@ def rows() -> Iterator[Any]:
             yield pytest.param(row, id=f"{document.name}:{row.line}")
 
 
-def became(run: Run, text: str, before: str = planning.SWEEP) -> Done | None:
+def became(commands: Commands, text: str, before: str = planning.SWEEP) -> Done | None:
     """Run a command line; None if it is one that is not run here, and looks right."""
     planned = planning.plan(text, before)
     if planned is None:
         planning.check(text)
         return None
-    return run(*planned)
+    return commands.run(*planned)
 
 
 def check(done: Done | None) -> None:
@@ -58,22 +57,22 @@ def check_answer(row: BadInput, result: Result) -> None:
         assert seen_in(result.output, excerpt), f"{excerpt!r} is not in\n{result.output}"
 
 
-@pytest.mark.parametrize(("text", "before"), list(commands()))
-def test_a_command_does_what_is_shown(text: str, before: str, run: Run) -> None:
-    check(became(run, text, before))
+@pytest.mark.parametrize(("text", "before"), list(shown()))
+def test_a_command_does_what_is_shown(text: str, before: str, commands: Commands) -> None:
+    check(became(commands, text, before))
 
 
 @pytest.mark.parametrize("row", list(rows()))
-def test_bad_input_is_answered_as_shown(row: BadInput, run: Run) -> None:
-    done = became(run, row.written)
+def test_bad_input_is_answered_as_shown(row: BadInput, commands: Commands) -> None:
+    done = became(commands, row.written)
 
     assert done is not None, "bad input has to be run"
     check_answer(row, done.result)
     for text in row.instead:
-        check(became(run, text))
+        check(became(commands, text))
 
 
 def test_the_documents_show_commands() -> None:
     """A harness that finds nothing would find no fault either."""
-    assert len([*commands()]) > 20
+    assert len([*shown()]) > 20
     assert len([*rows()]) > 5

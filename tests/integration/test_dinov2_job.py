@@ -62,7 +62,7 @@ def test_two_processes_show_one_matrix_over_both_ranks_samples(commands: Command
     )
     assert planned is not None
 
-    done = commands.run(None, *planned[1:])
+    done = commands.run(*planned)
 
     assert done.output.count("finished") == 1
     (output,) = done.directory.glob("outputs/*/*")

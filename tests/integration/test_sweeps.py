@@ -103,7 +103,7 @@ def test_jobs_side_by_side_stay_apart(launch: str, commands: Commands) -> None:
     planned = planning.plan(f"scripts/train experiment=sweep_features launch={launch}")
     assert planned is not None
 
-    done = commands.run(None, *planned[1:])
+    done = commands.run(*planned)
 
     assert done.output
     for number, feature in enumerate(FEATURES[:2]):

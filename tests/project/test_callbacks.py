@@ -21,6 +21,8 @@ def test_they_are_those_of_the_library(name: str) -> None:
 def test_they_are_found_with_only_the_project_on_the_path(tmp_path: Path) -> None:
     # -S and the path by hand: an editable installation of this checkout stays out of sight.
     path = [str(PROJECT), sysconfig.get_path("purelib")]
-    code = f"import sys; sys.path += {path}; from callbacks import GramMatrixCallback as C; print(C)"
+    code = (
+        f"import sys; sys.path += {path}; from callbacks import GramMatrixCallback as C; print(C)"
+    )
 
     assert python("-S", "-c", code, cwd=tmp_path) == f"{gramscope.callbacks.GramMatrixCallback}\n"
