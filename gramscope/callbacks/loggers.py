@@ -40,9 +40,6 @@ class Publisher:
         """Hand over one event.
 
         One whose picture nobody took and that is not on disk either ends as skipped.
-
-        Args:
-            event: Only one with status ``logged`` is for loggers.
         """
         if not event.logged:
             return
