@@ -15,6 +15,16 @@ for name in ("WANDB_DISABLED", "WANDB_PROJECT", "WANDB_RUN_ID", "WANDB_DIR", "ML
     os.environ.pop(name, None)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what starts other processes, and may have to build an installation first."""
+    for item in items:
+        if "commands" in getattr(item, "fixturenames", ()) or item.get_closest_marker(
+            "distributed"
+        ):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
     """Runs command lines with the installed wheel, each once for all tests."""

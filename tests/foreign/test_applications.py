@@ -5,8 +5,6 @@ import yaml
 
 from tests.commands import Done, Run
 
-pytestmark = pytest.mark.slow
-
 
 class TestSideBySide:
     """Two presets in an application with callbacks of its own, options and values overridden."""

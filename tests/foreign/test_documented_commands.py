@@ -17,8 +17,6 @@ from tests.foreign.documents import BadInput, bad_input, blocks, seen_in
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-pytestmark = pytest.mark.slow
-
 
 def shown() -> Iterator[Any]:
     """Each command line, what stands before it, and what is shown to run the same together."""

@@ -5,8 +5,6 @@ import yaml
 
 from tests.commands import Run
 
-pytestmark = pytest.mark.slow
-
 
 def test_jobs_in_parallel_with_the_joblib_launcher(run: Run) -> None:
     done = run(

@@ -24,7 +24,6 @@ def statuses(job: Path) -> list[tuple[str, int, str]]:
     return [(e["feature_key"], e["step"], e["status"]) for e in events(job / "gram")]
 
 
-@pytest.mark.slow
 def test_each_job_of_a_sweep_is_a_wandb_run_of_its_own(run: Run) -> None:
     done = run(
         "experiment=sweep_features",
@@ -49,7 +48,6 @@ def test_each_job_of_a_sweep_is_a_wandb_run_of_its_own(run: Run) -> None:
         assert statuses(job) == [(feature, 50, "logged"), (feature, 100, "logged")]
 
 
-@pytest.mark.slow
 def test_a_grid_of_samples_and_frequency(run: Run) -> None:
     done = run(
         "experiment=sweep_samples",
@@ -69,7 +67,6 @@ def test_a_grid_of_samples_and_frequency(run: Run) -> None:
     ]
 
 
-@pytest.mark.slow
 def test_optuna_optimises_a_health_metric_and_outlives_a_job_that_diverges(run: Run) -> None:
     done = run(
         "experiment=optuna",
@@ -97,7 +94,6 @@ def test_optuna_optimises_a_health_metric_and_outlives_a_job_that_diverges(run: 
     assert found.best_params == {"+model.lr": 0.1}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("launch", ["joblib hydra.launcher.n_jobs=2", "slurm_local", "ray"])
 def test_jobs_side_by_side_stay_apart(launch: str, commands: Commands) -> None:
     planned = planning.plan(f"scripts/train experiment=sweep_features launch={launch}")

@@ -48,7 +48,6 @@ def test_a_run_without_faults_warns_of_nothing(run: Run) -> None:
 
 
 @pytest.mark.distributed
-@pytest.mark.slow
 def test_a_sweep_of_jobs_on_two_processes_keeps_them_apart(run: Run) -> None:
     done = run(
         "trainer=ddp_cpu",

@@ -196,6 +196,7 @@ def test_startup(tmp_path: Path) -> None:
     assert starts["without"]["import_ms"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("plugin", "said"),
     [

@@ -280,6 +280,7 @@ print(sorted(m for m in ("lightning.pytorch", "pytorch_lightning") if m in sys.m
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("imports", "passed", "loaded"),
     [

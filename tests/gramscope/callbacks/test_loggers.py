@@ -109,6 +109,7 @@ def test_tensorboard_holds_every_event(tmp_path: Path) -> None:
     assert [e.step for e in stored.Scalars("representation/offdiag_mean")] == [4, 8, 12]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore:The ``noload`` loader strategy is deprecated",  # MLflow's own, of its sqlite store
     "ignore:The filesystem tracking backend",  # MLflow prefers sqlite

@@ -106,6 +106,7 @@ def test_too_many_waiting_rows_are_a_backlog(monkeypatch: pytest.MonkeyPatch) ->
     ]
 
 
+@pytest.mark.slow
 def test_too_many_waiting_pictures_are_a_backlog() -> None:
     monitor = Monitor("f", max_pending=1000)
     pause_drawing(2.0)

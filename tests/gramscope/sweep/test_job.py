@@ -93,6 +93,7 @@ def test_an_experiment_that_sweeps(application: Path) -> None:
 OPTUNA = ("-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "b=choice(4,5)", "a.size=9")
 
 
+@pytest.mark.slow
 def test_what_optuna_sweeps_is_known_from_the_record(application: Path) -> None:
     record = "+hydra.callbacks.record._target_=project.job.sweep_record.SweepRecord"
 
@@ -101,6 +102,7 @@ def test_what_optuna_sweeps_is_known_from_the_record(application: Path) -> None:
     assert [list(values) for _, _, values, _ in said] == [["b"], ["b"]]
 
 
+@pytest.mark.slow
 def test_without_a_record_nothing_is_said_rather_than_too_much(application: Path) -> None:
     said = jobs(application, *OPTUNA)
 
@@ -134,6 +136,7 @@ def test_names_that_would_be_alike_are_written_out(application: Path) -> None:
     assert said[0][3] == ["a.lr=1", "c.lr=3"]
 
 
+@pytest.mark.slow
 def test_joblib_processes_know_too(application: Path) -> None:
     said = jobs(application, "-m", "hydra/launcher=joblib", "b=4,5", "a.size=9")
 

@@ -180,6 +180,7 @@ def test_the_same_seed_gives_the_same_training(
     assert losses() == losses()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("centering", ["sinkhorn", "centering"])
 def test_on_the_brain_the_loss_falls_and_features_do_not_collapse(
     make_module: MakeModule, make_trainer: MakeTrainer, centering: str
