@@ -136,7 +136,10 @@ def test_an_objective_that_is_no_metric_is_answered_with_those_there_are(job: Jo
 
 # MLflow 3.17 on SQLAlchemy 2.1.
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
-@pytest.mark.parametrize("logger", ["wandb", "tensorboard", "csv", "mlflow", "none"])
+@pytest.mark.parametrize(
+    "logger",
+    ["wandb", "tensorboard", "csv", pytest.param("mlflow", marks=pytest.mark.slow), "none"],
+)
 def test_every_logger_keeps_what_it_gets_below_the_output_directory(
     logger: str, job: Job, tmp_path: Path
 ) -> None:
