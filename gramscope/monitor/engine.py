@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gramscope.events import Event, Reason
 from gramscope.monitor.due_step import Channel, DueStep
-from gramscope.monitor.exchange import Exchange, Gathered
+from gramscope.monitor.exchange import PATIENCE_S, Exchange, Gathered
 from gramscope.monitor.numbers import measure
 from gramscope.monitor.recorder import Recorder
 from gramscope.monitor.threads import use_one_core
@@ -30,11 +30,14 @@ class Engine:
 
     Args:
         max_samples: Largest number of rows of any monitor that will use it.
-        timeout_s: Seconds to wait for a peer or a picture.
+        timeout_s: Seconds to wait for a picture.
+        patience_s: Seconds to wait for a peer, which costs training nothing.
     """
 
-    def __init__(self, max_samples: int, timeout_s: float = 60.0) -> None:
-        self.exchange = Exchange(max_samples, timeout_s)
+    def __init__(
+        self, max_samples: int, timeout_s: float = 60.0, patience_s: float = PATIENCE_S
+    ) -> None:
+        self.exchange = Exchange(max_samples, patience_s)
         self.warn = WarnOnce(logging.WARNING if self.exchange.is_root else logging.INFO)
         self._recorder = Recorder(timeout_s, self.warn) if self.exchange.is_root else None
         self._worker: Worker[DueStep] = Worker(
@@ -81,13 +84,15 @@ class Engine:
         if self._closed or (self._users and not for_all):
             return
         self._closed = True
+        self.exchange.stop()
         if self._worker.close():
             self.exchange.close()
         if self._recorder is not None:
             self._recorder.close()
 
     def _abandon(self, due: DueStep) -> None:
-        if self.exchange.calling and not self._closed:  # peers wait for a dead thread's answer
+        unanswered = self.exchange.calling or not due.exchanged
+        if unanswered and not self._closed:  # peers wait for a dead thread
             self.exchange.hang_up("the monitor thread died")
         if self._recorder is not None:
             event = self._event(due)
