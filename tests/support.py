@@ -122,8 +122,9 @@ def pause_drawing(seconds: float) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(helper, signal.SIGCONT)
 
-    helpers = drawing_helpers()
-    assert helpers
+    deadline = time.monotonic() + 10
+    while not (helpers := drawing_helpers()):  # a process has no name before it has started
+        assert time.monotonic() < deadline
     for helper in helpers:
         os.kill(helper, signal.SIGSTOP)
     threading.Timer(seconds, go_on).start()

@@ -82,8 +82,8 @@ class MonitorConfig(CallbackConfig):
     module: str | None = setting(
         None,
         "dotted path of the module to watch, for example `model.teacher.backbone`, whose output "
-        "may then be the features themselves; `null`: `pl_module.model` if there is one, else the "
-        "LightningModule",
+        "may then be the features themselves; `.`: the LightningModule itself; `null`: "
+        "`pl_module.model` if there is one, else the LightningModule",
         optional(text),
     )
     save_dir: str | None = setting(
