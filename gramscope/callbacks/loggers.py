@@ -66,7 +66,7 @@ class Publisher:
         """Whether the picture is where it was to go."""
         if _is_switched_off(logger):
             return True  # by somebody who wants none
-        send = _image_sender(logger)
+        send = _image_sender(logger) if event.png is not None else None
         try:
             if send is None:
                 logger.log_metrics(scalars, step=event.step)
@@ -75,7 +75,7 @@ class Publisher:
         except Exception as error:
             self._failed(type(logger).__name__, event, error)
             return False
-        return send is not None
+        return send is not None or event.png is None
 
     def _failed(self, name: str, event: Event, error: Exception) -> None:
         event.remark(f"{Reason.publish_failed.name}: {name}")

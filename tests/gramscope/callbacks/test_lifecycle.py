@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import copy
+import os
 import pickle
 import signal
 import subprocess
@@ -313,3 +314,24 @@ def test_trainers_of_both_lightnings_are_watched(
     assert done.returncode == 0, done.stderr
     assert loaded in (None, done.stdout.strip().splitlines()[-1])
     assert np.load(tmp_path / "gram/gram_matrix/step_00000006.npz")["gram"].shape == (4, 4)
+
+
+class KillsDrawing(pl.Callback):
+    """No helper lives."""
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        for helper in drawing_helpers():
+            os.kill(helper, signal.SIGKILL)
+
+
+def test_numbers_do_without_pictures(tmp_path: Path) -> None:
+    callback = GramMatrixCallback(1, save_dir=tmp_path / "gram")
+
+    trainer(tmp_path, [callback, KillsDrawing()], max_steps=20).fit(TinySSL())
+
+    found = events(tmp_path / "gram")
+    assert callback.outcomes == {"logged": 20}
+    assert any(event["reason"] == "render_failed" for event in found)
+    for event in found:
+        assert event["metrics"]["offdiag_std"] > 0
+        assert (tmp_path / f"gram/gram_matrix/step_{event['step']:08d}.npz").is_file()
