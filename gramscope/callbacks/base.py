@@ -26,6 +26,9 @@ __all__ = ["MonitorCallback"]
 
 log = logging.getLogger(__name__)
 
+_LAST_S = 5.0
+"""Seconds to wait for the last events after an exception: a scheduler may be about to kill us."""
+
 
 @dataclass
 class _Fit:
@@ -169,15 +172,18 @@ class MonitorCallback(Callback):
 
     @override
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        self._finish()
+        self.finish()
 
     @override
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        self._finish()
+        # Emergency checkpoints come first; see `_Ending`.
+        if self._fit is not None:
+            self._fit.source.stop()
+            self._fit.monitor.finished()
 
     @override
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        self._finish()
+        self.finish()
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy or a pickle is a callback that has not started."""
@@ -190,6 +196,7 @@ class MonitorCallback(Callback):
         configs = [callback.config for callback in siblings]
         if siblings[0] is self:
             self.engine = _make_engine(trainer, configs)
+            trainer.callbacks.append(_Ending())
         engine = siblings[0].engine
         if engine is None:  # the first could not start, and has said so
             return None
@@ -232,13 +239,18 @@ class MonitorCallback(Callback):
             fit.monitor.submit(trainer.global_step, capture)
         self._cost.end_step(due=due)
 
-    def _finish(self) -> None:
+    def finish(self, timeout_s: float | None = None) -> None:
+        """End this fit's watching: wait for what is under way, and publish it.
+
+        Args:
+            timeout_s: How long to wait; ``None``: as the settings say.
+        """
         fit, self._fit = self._fit, None
         if fit is None:
             return
         fit.source.stop()
         try:
-            fit.monitor.close()
+            fit.monitor.close(timeout_s)
         except BaseException:  # Ctrl-C while waiting for the last pictures
             fit.monitor.close(0.0)
             raise
@@ -246,6 +258,21 @@ class MonitorCallback(Callback):
             self.engine = None
         if fit.monitor.is_root:
             log.info("%s", self.summary)
+
+
+class _Ending(Callback):
+    """Comes last, behind checkpoints that are saved on an exception, and waits only then."""
+
+    @override
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        for callback in watching(trainer.callbacks):
+            patience = min(_LAST_S, callback.config.timeout_s)
+            log.info("Waiting up to %g s for the last events of training.", patience)
+            callback.finish(patience)
+
+    @override
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        trainer.callbacks.remove(self)
 
 
 def _make_engine(trainer: Any, configs: list[MonitorConfig]) -> Engine:

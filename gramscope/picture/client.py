@@ -8,6 +8,7 @@ import select
 import selectors
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,6 +44,7 @@ class RenderClient:
         self._deaths = 0  # since the last picture
         self._not_before = 0.0
         self._closed = False
+        self._asking = threading.Lock()
 
     @property
     def pid(self) -> int | None:
@@ -75,20 +77,25 @@ class RenderClient:
         """
         head = json.dumps({"n": len(gram), "title": title, "boundaries": list(boundaries)})
         request = head.encode() + b"\n" + gram.tobytes()
-        while True:
-            process = self._running()
-            try:
-                picture = self._ask(process, request)
-            except (OSError, EOFError, ValueError):  # it died, or talks nonsense
-                self._died()
-            else:
-                self._deaths = 0
-                return picture
+        with self._asking:
+            while True:
+                process = self._running()
+                try:
+                    picture = self._ask(process, request)
+                except (OSError, EOFError, ValueError):  # it died, or talks nonsense
+                    self._died()
+                else:
+                    self._deaths = 0
+                    return picture
 
     def close(self) -> None:
         """End the helper for good; a thread that still asks for a picture gets none."""
         self._closed = True
-        self._end()
+        if self._process is not None:
+            self._process.kill()  # whoever waits for it sees that; not, if its pipes were closed
+        if self._asking.acquire(timeout=1.0):
+            self._end()
+            self._asking.release()
 
     def _died(self) -> None:
         self._end()

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 
@@ -335,3 +336,29 @@ def test_numbers_do_without_pictures(tmp_path: Path) -> None:
     for event in found:
         assert event["metrics"]["offdiag_std"] > 0
         assert (tmp_path / f"gram/gram_matrix/step_{event['step']:08d}.npz").is_file()
+
+
+class Emergency(ModelCheckpoint):
+    """Looks whether the monitor is still at work when a checkpoint is saved on an exception."""
+
+    watched = False
+
+    def on_exception(self, *args: Any) -> None:
+        self.watched = bool(monitor_threads())
+        super().on_exception(*args)
+
+
+def test_an_emergency_checkpoint_does_not_wait_for_pictures(tmp_path: Path) -> None:
+    callback = GramMatrixCallback(2, save_dir=tmp_path / "gram", timeout_s=1.0)
+    checkpoint = Emergency(tmp_path / "checkpoints", save_on_exception=True)
+    callbacks = [PausesDrawing(20.0), callback, checkpoint]
+    run = trainer(tmp_path, callbacks, enable_checkpointing=True)
+
+    with pytest.raises(RuntimeError, match="as planned"):
+        run.fit(Failing(RuntimeError))
+
+    assert checkpoint.watched
+    assert list((tmp_path / "checkpoints").iterdir())
+    assert sum(callback.outcomes.values()) == 3
+    assert len(run.callbacks) == 4
+    assert not monitor_threads()
