@@ -39,6 +39,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if {"-sc", "--shell-completion"} & {*sys.argv}:
+        # Hydra completes the program that was started: the script, not Python.
+        sys.argv[0] = "scripts/train"
     # From the package, so that what is pickled for another process can be found there.
     from project.train import main as run
 

@@ -6,11 +6,23 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.commands import Commands
+
 # No test uploads anything, whatever the machine's settings; and W&B's processes stay quiet.
 os.environ["WANDB_MODE"] = "offline"
 os.environ["WANDB_SILENT"] = "true"
 for name in ("WANDB_DISABLED", "WANDB_PROJECT", "WANDB_RUN_ID", "WANDB_DIR", "MLFLOW_TRACKING_URI"):
     os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    """Runs command lines with the installed wheel, each once for all tests."""
+    commands = Commands(tmp_path_factory.getbasetemp())
+
+    yield commands
+
+    commands.close()
 
 
 # By these Lightning and torch recognise a process that somebody else has launched.

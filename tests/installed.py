@@ -6,7 +6,6 @@ Building and installing take seconds, so that each kind is made once for all tes
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 import subprocess
@@ -15,6 +14,8 @@ import sysconfig
 import tarfile
 import venv
 from pathlib import Path
+
+from tests.sharing import once
 
 __all__ = ["KINDS", "checkout", "environment", "python", "variables", "wheel"]
 
@@ -50,38 +51,38 @@ def python(*arguments: str, cwd: Path, executable: str | Path = sys.executable) 
     return done.stdout
 
 
-@functools.cache
 def checkout(base: Path) -> Path:
     """A copy of the sources, so that building leaves nothing in the checkout."""
-    copy = base / "installed" / "checkout"
-    for directory in ("gramscope", "hydra_plugins", "project", "conf", "scripts"):
+
+    def copy(directory: Path) -> None:
         leave_out = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / directory, copy / directory, ignore=leave_out)
-    for file in ROOT.iterdir():
-        if file.suffix in {".md", ".toml", ".txt"} or file.name in {"LICENSE", ".gitignore"}:
-            shutil.copy(file, copy)
-    return copy
+        for name in ("gramscope", "hydra_plugins", "project", "conf", "scripts"):
+            shutil.copytree(ROOT / name, directory / name, ignore=leave_out)
+        for file in ROOT.iterdir():
+            if file.suffix in {".md", ".toml", ".txt"} or file.name in {"LICENSE", ".gitignore"}:
+                shutil.copy(file, directory)
+
+    return once(base, "checkout", copy)
 
 
-@functools.cache
 def wheel(base: Path, kind: str) -> Path:
     """A wheel for one kind of installation, built without network."""
-    out = base / "installed" / f"built-{kind}"
-    out.mkdir(parents=True)
-    source = checkout(base)
-    if kind == "editable":
-        code = f"from hatchling.build import build_editable; build_editable({str(out)!r})"
-        python("-c", code, cwd=source)
-    else:
+
+    def build(out: Path) -> None:
+        source = checkout(base)
+        if kind == "editable":
+            code = f"from hatchling.build import build_editable; build_editable({str(out)!r})"
+            python("-c", code, cwd=source)
+            return
         if kind == "sdist":
-            source = _unpacked_sdist(base, source)
+            source = _unpacked_sdist(out / "sdist", source)
         python("-m", "hatchling", "build", "-t", "wheel", "-d", str(out), cwd=source)
-    (built,) = out.glob("*.whl")
+
+    (built,) = once(base, f"built-{kind}", build).glob("*.whl")
     return built
 
 
-def _unpacked_sdist(base: Path, source: Path) -> Path:
-    out = base / "installed" / "sdist"
+def _unpacked_sdist(out: Path, source: Path) -> Path:
     python("-m", "hatchling", "build", "-t", "sdist", "-d", str(out), cwd=source)
     (archive,) = out.glob("*.tar.gz")
     with tarfile.open(archive) as tar:
@@ -90,19 +91,18 @@ def _unpacked_sdist(base: Path, source: Path) -> Path:
     return unpacked
 
 
-@functools.cache
 def environment(base: Path, kind: str) -> Path:
     """Scripts directory of a fresh environment with the distribution and somebody's plugin."""
-    built = wheel(base, kind)
-    directory = base / "installed" / f"environment-{kind}"
-    venv.create(directory, symlinks=True)
-    interpreter = directory / "bin" / "python"
-    install = ["-m", "pip", f"--python={interpreter}", "install", "--no-deps", "--no-index", "-q"]
-    python(*install, str(built), cwd=directory)
-    (site,) = directory.glob("lib/python*/site-packages")
-    (site / "hydra_plugins" / "someone").mkdir(parents=True)
-    (site / "hydra_plugins" / "someone" / "__init__.py").touch()
-    # Dependencies are borrowed. What a .pth file names is searched, but its own .pth files are
-    # not read: an editable installation of this checkout stays out of sight.
-    (site / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
-    return directory / "bin"
+
+    def install(directory: Path) -> None:
+        venv.create(directory, symlinks=True)
+        pip = ["-m", "pip", f"--python={directory}/bin/python", "install", "--no-deps"]
+        python(*pip, "--no-index", "-q", str(wheel(base, kind)), cwd=directory)
+        (site,) = directory.glob("lib/python*/site-packages")
+        (site / "hydra_plugins" / "someone").mkdir(parents=True)
+        (site / "hydra_plugins" / "someone" / "__init__.py").touch()
+        # Dependencies are borrowed. What a .pth file names is searched, but its own .pth files are
+        # not read: an editable installation of this checkout stays out of sight.
+        (site / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
+
+    return once(base, f"environment-{kind}", install) / "bin"

@@ -1,28 +1,14 @@
 """Features as models make them: some samples alike, none alike to all; not white noise."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
-
-__all__ = ["LOOKS", "features"]
 
 # How far a batch of features is on its way to collapse: weight of what all samples share.
 LOOKS = {"clusters": 0.3, "near collapse": 2.0, "white noise": None}
 
 
 def features(n: int, dim: int, look: str = "clusters", seed: int = 0) -> Tensor:
-    """Rows of several classes in random order, whose variance falls off over the dimensions.
-
-    Args:
-        n: Rows.
-        dim: Columns.
-        look: One of `LOOKS`.
-        seed: Of the random numbers.
-
-    Returns:
-        ``[n, dim]`` float32.
-    """
+    """``[n, dim]``: classes in random order, whose variance falls off over the dimensions."""
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> Tensor:

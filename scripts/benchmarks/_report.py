@@ -1,26 +1,23 @@
 """What every benchmark prints and writes: circumstances, tables, figures against their goals."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import json
 import sys
-import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from _machine import Load, machine, versions
-from _stats import Estimate
-
-__all__ = ["Goal", "Report", "parser", "sizes"]
+from _machine import Load, circumstances
+from _stats import Estimate, number
+from rich import box
+from rich.console import Console
+from rich.table import Table
 
 _BUSY_CORES = 0.1
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Goal:
     """A figure that was to be at most ``limit``."""
 
@@ -28,213 +25,148 @@ class Goal:
     limit: float
     measured: Estimate
     unit: str = ""
-    as_fraction: bool = False
-    """Whether figures below one read ``1/2000``."""
     indistinct: bool = False
     """Whether it need not be at most ``limit``, but not distinguishable from it."""
 
     def verdict(self) -> str:
         """``reached``, ``missed by …``, or that the measurement does not tell."""
-        low, high = self.measured.low, self.measured.high
-        if self.measured.groups == 1:
+        value, low, high = self.measured.value, self.measured.low, self.measured.high
+        if self.measured.rounds == 1:
             return "no verdict from a single repeat"
         if self.indistinct and low <= self.limit <= high:
-            return f"reached; more than {self._number(high)} is ruled out"
+            return f"reached; more than {number(high)} {self.unit} is ruled out"
         if self.indistinct and high < self.limit:
             return "open: better than possible, so too few repeats or too much disturbance"
         if high <= self.limit:
             return "reached"
         if low <= self.limit:
             return "open: the goal lies within the interval"
-        excess = self._number(self.measured.value - self.limit)
-        if not self.limit:
-            return f"missed by {excess}"
-        factor = f"{self.measured.value / self.limit:.3g} times the goal"
-        return f"missed: {factor}" if self.as_fraction else f"missed by {excess}, {factor}"
+        factor = f", {value / self.limit:.3g} times the goal" if self.limit else ""
+        return f"missed by {number(value - self.limit)} {self.unit}".rstrip() + factor
 
-    def line(self) -> str:
-        """Figure, measurement, interval and goal."""
-        value = self._number(self.measured.value)
-        interval = ""
-        if self.measured.groups > 1:
-            ends = [self._number(v) for v in (self.measured.low, self.measured.high)]
-            interval = f" (95 % interval {ends[0]} … {ends[1]})"
-        goal = f"not distinguishable from {self._number(self.limit)}"
-        if not self.indistinct:
-            goal = f"≤ {self._number(self.limit)}"
-        return f"{self.figure}: {value}{interval}, goal {goal}"
-
-    def _number(self, value: float) -> str:
-        if self.as_fraction and 0 < value < 1:
-            return f"1/{1 / value:.4g}"
-        return f"{value:.3g} {self.unit}".rstrip()
+    def __str__(self) -> str:
+        relation = "not distinguishable from" if self.indistinct else "≤"
+        limit = f"{relation} {number(self.limit)} {self.unit}".rstrip()
+        return f"{self.figure}: {self.measured} {self.unit}".rstrip() + f", goal {limit}"
 
 
 class Report:
-    """Prints while it goes and writes everything as JSON at the end.
+    """Prints while it goes, and writes what it has printed as JSON at the end."""
 
-    Args:
-        name: Of the benchmark.
-        arguments: Its options; see `parser`.
-    """
-
-    def __init__(self, name: str, arguments: argparse.Namespace) -> None:
-        self._name = name
-        self._file: Path = arguments.json
-        self._quick: bool = arguments.quick
-        self._load = Load()
-        self._settings = {k: v for k, v in vars(arguments).items() if k not in ("json", "quick")}
-        self._machine, self._versions = machine(), versions()
-        self._results: dict[str, Any] = {}
+    def __init__(self, name: str, about: str | None, options: argparse.Namespace) -> None:
+        self._file, self._quick, self._load = Path(options.json), options.quick, Load()
+        self._tables: dict[str, list[dict[str, Any]]] = {}
         self._goals: list[dict[str, Any]] = []
-        print(f"machine: {self._machine['cpu']}, {self._machine['cores']} cores")
-        print("versions:", ", ".join(f"{k} {v}" for k, v in self._versions.items()))
-        print("settings:", ", ".join(f"{k} {_plain(v)}" for k, v in self._settings.items()))
+        settings = {k: v for k, v in vars(options).items() if k not in ("json", "quick")}
+        head = {**circumstances(), "settings": settings}
+        self._head = {"benchmark": name, "quick": self._quick, **head}
+        for key, values in head.items():
+            print(f"{key}:", ", ".join(f"{k} {_plain(v)}" for k, v in values.items()))
+        print("reading: median [5 – 95 % of samples]; estimate (95 % interval, rounds resampled)")
         if self._quick:
             print("quick: shows that everything runs; too few repeats for any conclusion")
-
-    def section(self, text: str) -> None:
-        """Print what comes next and how it is measured.
-
-        Args:
-            text: Some sentences.
-        """
-        print("", *textwrap.wrap(text, 100), sep="\n", flush=True)
+        print(f"\n{about}")
 
     def note(self, text: str) -> None:
-        """Print how something was measured, or what a reader must know.
-
-        Args:
-            text: A sentence or more.
-        """
+        """Print what a reader must know of the figures above."""
         print(f"  {text}", flush=True)
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Print a table.
+    def table(self, key: str, title: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Print rows, and add them to the results under a key that other tables may share.
 
-        Args:
-            title: Above it.
-            columns: Their heads.
-            rows: As many cells as there are columns, each.
+        Each has, by column, a `Spread`, an `Estimate`, a number, text or ``None``.
         """
-        cells = [list(columns), *([str(cell) for cell in row] for row in rows)]
-        widths, texts = [], []
-        for head, *column in zip(*cells, strict=True):
-            widths.append(max(map(len, (head, *column))))
-            texts.append(not any(cell[:1].isdigit() for cell in column))
-        print(f"\n{title}")
-        for number, row in enumerate(cells):
-            aligned = [
-                cell.ljust(width) if is_text else cell.rjust(width)
-                for cell, width, is_text in zip(row, widths, texts, strict=True)
-            ]
-            print("  " + "  ".join(aligned).rstrip())
-            if number == 0:
-                print("  " + "  ".join("-" * width for width in widths))
-        sys.stdout.flush()
-
-    def keep(self, key: str, value: object) -> None:
-        """Put something into the JSON.
-
-        Args:
-            key: Its name there.
-            value: Dataclasses, mappings, sequences and numbers.
-        """
-        self._results[key] = value
+        self._tables.setdefault(key, []).extend(rows)
+        table = Table(box=box.MARKDOWN)
+        for name in rows[0]:
+            is_text = any(isinstance(row[name], str) for row in rows)
+            table.add_column(name.replace("_", " "), justify="left" if is_text else "right")
+        for row in rows:
+            table.add_row(*map(_cell, row.values()))
+        print(f"\n{title}", flush=True)
+        Console(width=200, markup=False, highlight=False).print(table)
 
     def goal(self, goal: Goal) -> None:
-        """Print a figure beside its goal.
-
-        Args:
-            goal: Both.
-        """
+        """Print a figure beside its goal."""
         verdict = "no verdict from a quick run" if self._quick else goal.verdict()
-        others = self._load.others()
-        if goal.measured.groups and not self._quick and others and others > _BUSY_CORES:
-            verdict += f"; doubtful, because others kept {others:.2f} cores busy"
-        print(f"  goal: {goal.line()}: {verdict}", flush=True)
-        self._goals.append(
-            {
-                "figure": goal.figure,
-                "limit": goal.limit,
-                "unit": goal.unit,
-                "measured": goal.measured,
-                "verdict": verdict,
-            }
-        )
+        if goal.measured.rounds and not self._quick and (busy := self._busy()):
+            verdict += f"; doubtful, because {busy}"
+        self.note(f"goal: {goal}: {verdict}")
+        self._goals.append({**dataclasses.asdict(goal), "verdict": verdict})
 
     def finish(self) -> None:
         """Say how busy the machine was, and write the JSON."""
-        others = self._load.others()
-        if others is not None and others > _BUSY_CORES:
-            print(
-                f"\nnote: other processes kept {others:.2f} cores busy meanwhile; "
-                "repeat this on a quiet machine before relying on it"
-            )
+        if busy := self._busy():
+            print(f"\nnote: {busy}; repeat this on a quiet machine before relying on it")
         document = {
-            "benchmark": self._name,
-            "quick": self._quick,
-            "machine": self._machine,
-            "versions": self._versions,
-            "settings": self._settings,
-            "others_busy_cores": others,
-            "results": self._results,
+            **self._head,
+            "others_busy_cores": self._load.others(),
+            "results": self._tables,
             "goals": self._goals,
         }
         self._file.parent.mkdir(parents=True, exist_ok=True)
         self._file.write_text(json.dumps(document, default=_as_json, indent=1) + "\n")
         print(f"\nwritten: {self._file}")
 
+    def _busy(self) -> str:
+        others = self._load.others() or 0.0
+        busy = others > _BUSY_CORES
+        return f"other processes kept {others:.2f} cores busy meanwhile" if busy else ""
 
-def parser(name: str, description: str | None) -> argparse.ArgumentParser:
-    """A parser with the options that all benchmarks have.
 
-    Args:
-        name: Of the benchmark.
-        description: Its module's docstring.
+def options(name: str, about: str | None, *rows: tuple[Any, ...]) -> argparse.Namespace:
+    """Read the command line of a benchmark.
+
+    Rows are options: name, what reads it, its default, that of a smoke run, and help.
     """
-    made = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog=f"scripts/bench {name}",
-        description=description,
+        description=about,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    made.add_argument(
-        "--json",
-        type=Path,
-        default=Path("outputs", "bench", f"{name}.json"),
-        metavar="FILE",
-        help="where everything measured is written (default: %(default)s)",
-    )
-    made.add_argument(
-        "--quick", action="store_true", help="a smoke run: everything, but hardly repeated"
-    )
-    return made
+    add = parser.add_argument
+    add("--json", default=f"outputs/bench/{name}.json", metavar="FILE", help="what is written")
+    add("--quick", action="store_true", help="a smoke run: hardly any repeats")
+    for flag, read, full, quick, text in rows:
+        default = quick if "--quick" in sys.argv else full
+        add(flag, type=read, default=default, metavar="…", help=f"{text} ({default})")
+    return parser.parse_args()
+
+
+def numbers(text: str) -> list[int]:
+    """``64,128`` as whole numbers, once each."""
+    return list(dict.fromkeys(map(int, text.split(","))))
 
 
 def sizes(text: str) -> list[tuple[int, int]]:
-    """``128x192,512x768`` as pairs of whole numbers.
+    """``128x192,512x768`` as pairs of whole numbers."""
+    return [(int(n), int(d)) for n, d in (part.split("x") for part in text.split(","))]
 
-    Args:
-        text: What was given on the command line.
-    """
-    pairs = [tuple(map(int, part.split("x"))) for part in text.split(",")]
-    if any(len(pair) != 2 or min(pair) < 1 for pair in pairs):
-        raise argparse.ArgumentTypeError(f"expected sizes such as 128x192,512x768, got {text!r}")
-    return [(n, d) for n, d in pairs]
+
+def some_of(*known: str) -> Callable[[str], list[str]]:
+    """Reads some of these names, with commas between."""
+
+    def read(text: str) -> list[str]:
+        if unknown := set(text.split(",")) - set(known):
+            raise argparse.ArgumentTypeError(f"expected {', '.join(known)}, got {unknown.pop()!r}")
+        return text.split(",")
+
+    return read
 
 
 def _plain(value: object) -> str:
-    if isinstance(value, (list, tuple)):
-        inner = "x" if isinstance(value, tuple) else ","
-        return inner.join(map(_plain, value))
-    return str(value)
+    inner = {list: ",", tuple: "x"}.get(type(value))
+    return inner.join(map(_plain, value)) if inner else str(value)
 
 
-def _as_json(value: object) -> object:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def _as_json(value: Any) -> object:
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else str(value)

@@ -1,141 +1,91 @@
 """CPU time and memory that the callbacks add, on rank 0 and on the others: two real processes."""
 
-from __future__ import annotations
-
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import psutil
+import pytorch_lightning as pl
+from _fit import events, fit, turns
+from _machine import family
+from _models import VolumeViT, Watched, volumes
 from _ranks import launch
 from _report import Goal, Report
-from _stats import Estimate, estimate
+from _stats import estimate
+from pytorch_lightning.strategies import DDPStrategy
 
-__all__ = ["measure"]
-
-GOAL_MB = {0: 150.0, 1: 20.0}
+GOAL_MB = {"rank 0": 150.0, "other ranks": 20.0}
+PROCESSES = len(GOAL_MB)
 NEVER = 1_000_000_000
-PROCESSES = 2
-
-# Arm, and steps between two due ones; `idle` is ours without a single event.
-RUNS = {
-    "none": ("none", 1),
-    "idle": ("ours", NEVER),
-    "ours": ("ours", 1),
-    "reference": ("reference", 1),
-}
+RUNS = ["none", "idle", "ours", "reference"]
 
 
-@dataclass
-class Row:
-    """What one callback adds on one rank."""
-
-    rank: int
-    run: str
-    cpu_s: Estimate
-    """CPU time of the whole run, helper process included."""
-    helpers_cpu_s: Estimate
-    """Of which in helper processes."""
-    event_cpu_s: Estimate | None
-    """CPU time an event: more than without an event, over the events."""
-    uss: Estimate
-    """Bytes of memory that belong to the process and its helpers alone."""
-    pss: Estimate
-    """The same, with its share of what is shared with others."""
-    memory: Estimate
-    """The larger of both."""
-
-
-def measure(report: Report, arguments: argparse.Namespace) -> None:
-    """Measure, print and keep.
-
-    Args:
-        report: Where to.
-        arguments: The benchmark's options.
-    """
-    report.section(
-        f"CPU time and memory added to a run without a callback: {PROCESSES} processes (DDP, gloo) "
-        f"of one thread each, the same 3D ViT, features {arguments.batch}x{arguments.dim} over all "
-        "ranks, every step due. `idle` is ours with no step due. Memory is the most seen in the "
-        "second half of the run; helper processes count with their rank."
-    )
-    repeats = [_repeat(number, arguments) for number in range(arguments.repeats)]
-    rows = [
-        _row(rank, run, repeats, arguments.resource_steps)
-        for rank in range(PROCESSES)
-        for run in RUNS
-        if run != "none"
+def measure(report: Report, chosen: argparse.Namespace) -> None:
+    """Measure, print and keep."""
+    runs = ["none", "ours"] if chosen.quick else RUNS
+    steps = chosen.resource_steps
+    plan = (steps, max(1, chosen.batch // PROCESSES), chosen.dim)
+    repeats = [
+        {run: launch(_rank, run, *plan, processes=PROCESSES) for run in turns(runs, number)}
+        for number in range(chosen.repeats)
     ]
-    _show(report, rows)
-    outcomes = [repeat["ours"][0]["outcomes"] for repeat in repeats]
-    report.note(f"events of ours, each repeat: {outcomes}")
-    report.keep("resources", rows)
-    report.keep("resources_outcomes", outcomes)
+    figures = {run: np.array([[rank[0] for rank in each[run]] for each in repeats]) for run in runs}
+    rows = [
+        {"rank": name, "run": run, **_row(figures, run, rank, steps)}
+        for rank, name in enumerate(GOAL_MB)
+        for run in runs[1:]
+    ]
+    report.table("resources", "resources: added to a run without a callback", rows)
+    report.note(f"events of ours, each repeat: {[each['ours'][0][1] for each in repeats]}")
     for row in rows:
-        if row.run == "ours":
-            where = "rank 0" if row.rank == 0 else "other ranks"
-            figure = f"memory added to {where}, {arguments.batch}x{arguments.dim}"
-            report.goal(Goal(figure, GOAL_MB[row.rank], row.memory.times(1e-6), "MB"))
+        if row["run"] == "ours":
+            figure = f"memory added to {row['rank']}, {chosen.batch}x{chosen.dim}"
+            report.goal(Goal(figure, GOAL_MB[row["rank"]], row["PSS_MB"], "MB"))
 
 
-def _repeat(number: int, arguments: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
-    """One run of each kind, in an order that changes; what each rank reported."""
-    runs = list(RUNS)
-    order = runs[number % len(runs) :] + runs[: number % len(runs)]
-    return {run: _run(*RUNS[run], arguments) for run in order}
-
-
-def _run(arm: str, every: int, arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    plan = {
-        "arm": arm,
-        "every": every,
-        "steps": arguments.resource_steps,
-        "batch": max(1, arguments.batch // PROCESSES),
-        "dim": arguments.dim,
+def _row(figures: dict[str, np.ndarray], run: str, rank: int, steps: int) -> dict[str, Any]:
+    # [repeats, ranks, 4] in all of them
+    mine, without = figures[run][:, rank], figures["none"][:, rank]
+    cpu_s, helpers_cpu_s, uss_mb, pss_mb = map(estimate, (mine - without).T)
+    base, event_ms = {"ours": "idle", "reference": "none"}.get(run), None
+    if base in figures:
+        event_ms = estimate(1e3 / steps * (mine - figures[base][:, rank])[:, 0])
+    return {
+        "CPU_s": cpu_s,
+        "helpers_CPU_s": helpers_cpu_s,
+        "CPU_an_event_ms": event_ms,
+        "USS_MB": uss_mb,
+        "PSS_MB": pss_mb,
     }
-    return launch("_overhead_rank.py", plan, PROCESSES)
 
 
-def _row(rank: int, run: str, repeats: list[dict[str, Any]], steps: int) -> Row:
-    def added(figure: Callable[[dict[str, Any]], float], base: str = "none") -> Estimate:
-        differences = [figure(r[run][rank]) - figure(r[base][rank]) for r in repeats]
-        return estimate(differences, lambda chosen: float(np.median(chosen)))
+def _rank(run: str, steps: int, batch: int, dim: int) -> tuple[list[float], str]:
+    """What training on this rank needs: CPU s, those of helpers, USS and PSS in MB; its events."""
 
-    base = {"ours": "idle", "reference": "none"}.get(run)
-    return Row(
-        rank,
-        run,
-        added(_cpu_s),
-        added(lambda seen: seen["helpers_cpu_s"]),
-        added(_cpu_s, base).times(1 / steps) if base else None,
-        added(lambda seen: _memory(seen, "uss")),
-        added(lambda seen: _memory(seen, "pss")),
-        added(lambda seen: max(_memory(seen, "uss"), _memory(seen, "pss"))),
-    )
+    def module() -> Watched:
+        return Watched(VolumeViT(dim), volumes(batch))
+
+    sampler, rows = _Sampler(steps), PROCESSES * batch
+    job = {"devices": PROCESSES, "strategy": DDPStrategy(process_group_backend="gloo")}
+    before = np.array(psutil.Process().cpu_times()[:4])
+    callback, every = ("ours", NEVER) if run == "idle" else (run, 1)
+    seen = fit(callback, module, steps, rows, every, extra=[sampler], **job)
+    used = np.array(psutil.Process().cpu_times()[:4]) - before
+    # Of the four the last two are those of children that have ended.
+    return [used.sum(), used[2:].sum(), *sampler.most], events([seen])
 
 
-def _cpu_s(seen: dict[str, Any]) -> float:
-    return float(seen["cpu_s"] + seen["helpers_cpu_s"])
+class _Sampler(pl.Callback):
+    """Notes the most USS and PSS seen in the second half of the run, helpers included."""
 
+    def __init__(self, steps: int) -> None:
+        self.most = np.zeros(2)
+        self._from = steps // 2
+        self._interval = max(1, steps // 8)
 
-def _memory(seen: dict[str, Any], kind: str) -> float:
-    return float(seen["memory"][kind] + seen["helpers_memory"][kind])
-
-
-def _show(report: Report, rows: list[Row]) -> None:
-    report.table(
-        "added: median of repeats (95 % interval)",
-        ["rank, run", "CPU, s", "of it helpers, s", "CPU an event, ms", "USS, MB", "PSS, MB"],
-        [
-            (
-                f"{row.rank}, {row.run}",
-                row.cpu_s.text(),
-                row.helpers_cpu_s.text(),
-                row.event_cpu_s.text(1e3) if row.event_cpu_s else "–",
-                row.uss.text(1e-6),
-                row.pss.text(1e-6),
-            )
-            for row in rows
-        ],
-    )
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        step = trainer.global_step
+        if step >= self._from and step % self._interval == 0:
+            memory = [process.memory_full_info() for process in family()]
+            now = np.sum([(each.uss / 1e6, each.pss / 1e6) for each in memory], axis=0)
+            self.most = np.maximum(self.most, now)

@@ -1,7 +1,5 @@
 """A Hydra application that does nothing; prints how long Hydra took to import our plugin."""
 
-from __future__ import annotations
-
 import hydra
 from hydra.core.plugins import Plugins
 

@@ -2,286 +2,195 @@
 
 Measured with real processes on this machine, and simulated for jobs of any size.
 
-Bytes are what a rank sends plus what it receives, of the rank that moves most. `accounted` is
-worked out from the tensors that the plane gives to `torch.distributed`; `TCP` is what the kernel
-counted on that rank's own connections meanwhile, with gloo's own headers; `loopback` is the
-interface's counter, over all ranks, with TCP/IP headers and whatever else used it. The simulation
-runs the plane itself at that world size, once for each member, with stand-ins for the collective
-calls; gloo's headers are added at what each further member cost in the measurement. The naive way
-is an all_gather of the whole batch of every rank, which is `--batch` samples, or a rank's share of
-the N rows where that is more.
+Bytes are what a rank sends plus what it receives, of the rank that moves most, and what all ranks
+send. `accounted` is worked out from the tensors that the exchange gives to `torch.distributed`;
+`TCP` is what the kernel counted on each rank's own connections meanwhile, with gloo's own headers.
+The simulation runs the exchange itself at that world size, once for each member, with stand-ins
+for the collective calls; gloo's headers are added at what each further member cost in the
+measurement. The naive way is an all_gather of the whole batch of every rank, which is `--batch`
+samples, or a rank's share of the N rows where that is more.
 """
 
-from __future__ import annotations
-
 import argparse
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import numpy as np
+import torch
+import torch.distributed as dist
+from _features import features
 from _ranks import launch
-from _report import Goal, Report, parser, sizes
-from _stats import Estimate, Spread, ratio_of_medians
-from _traffic import Calls, simulate
+from _report import Goal, Report, numbers, options, sizes
+from _stats import Estimate, Spread, estimate
+from _traffic import all_gather_bytes, gather_bytes, simulate, tcp_bytes
 
-SIMULATED = (
-    *("N x D", "ranks", "members", "rank 0", "other member", "no member", "naive"),
-    *("most / 4ND", "with headers"),
-)
+from gramscope.monitor.exchange import Exchange
+
 GOAL = 2.0  # bytes a rank and event, over those of the N rows in float32
-
-
-@dataclass
-class Measured:
-    """One way of gathering, at one size and number of real processes."""
-
-    n: int
-    dim: int
-    world_size: int
-    way: str
-    accounted: float
-    """Bytes sent plus received an event, of the rank that moves most."""
-    tcp: float | None
-    """The same, as counted by the kernel."""
-    ratio: float | None
-    """`tcp` over the bytes of the N rows."""
-    accounted_all: float
-    """Bytes that all ranks together sent an event."""
-    tcp_all: float | None
-    loopback_all: float | None
-    wall_s: Spread
-    """Of the exchange, on rank 0's calling thread."""
-    cpu_s: Spread
-    """Of that thread; gloo's own threads not included."""
-    numbers_s: Spread
-    """Gram matrix and the statistics of its off-diagonal, on rank 0 afterwards."""
-    naive_over_this: Estimate
-    """Wall time of the naive way over that of this one."""
-
-
-@dataclass
-class Simulated:
-    """A job of any size."""
-
-    n: int
-    dim: int
-    world_size: int
-    members: int
-    root: int
-    """Bytes that rank 0 sends plus receives."""
-    member: int
-    """The most that another member does."""
-    outsider: int | None
-    """What a rank that is no member does; ``None`` if there is none."""
-    naive: int
-    """What every rank does if all gather all batches."""
-    ratio: float
-    """The most that any rank moves, over the bytes of the N rows."""
-    ratio_with_headers: float | None
-    """The same with gloo's headers, which grow with the number of members."""
+FOUR = "128x192,128x768,512x768,128x65536"
+# Long enough for the kernel to count the last acknowledgements.
+SETTLE_S = 0.05
 
 
 def main() -> None:
     """Measure, simulate, print and write."""
-    arguments = _arguments()
-    report = Report("gather", arguments)
-    measured: list[Measured] = []
-    for world_size in arguments.processes:
-        measured = _measure(world_size, arguments)
-        _show_measured(report, world_size, measured)
-    headers = _headers(measured)
-    simulated = [
-        _simulate(world_size, n, dim, arguments.batch, headers)
-        for n, dim in arguments.sizes
-        for world_size in _powers_of_two(arguments.largest)
-    ]
-    _show_simulated(report, simulated, headers, arguments.processes[-1])
+    chosen = options(
+        "gather",
+        __doc__,
+        ("--sizes", sizes, FOUR, "16x24,128x768", "rows and columns of an event"),
+        ("--processes", numbers, "2,4,8", "2,4", "real ranks"),
+        ("--batch", int, 32, 32, "samples a rank has"),
+        ("--rounds", int, 8, 2, "rounds, resampled for intervals"),
+        ("--events", int, 10, 3, "events a round, each way"),
+        ("--largest", int, 16384, 512, "largest simulated world size"),
+    )
+    report = Report("gather", __doc__, chosen)
+    headers = 0.0
+    for processes in chosen.processes:
+        headers = _measure(report, processes, chosen)
+    _simulate(report, headers, chosen)
     report.finish()
 
 
-def _arguments() -> argparse.Namespace:
-    options = parser("gather", __doc__)
-    options.add_argument(
-        "--sizes", type=sizes, metavar="NxD,…", help="(128x192,128x768,512x768,128x65536)"
-    )
-    options.add_argument("--processes", type=_numbers, metavar="P,…", help="(2,4,8)")
-    options.add_argument("--batch", type=int, default=32, help="samples a rank has (32)")
-    options.add_argument("--rounds", type=int, help="rounds, resampled for intervals (8)")
-    options.add_argument("--events", type=int, help="events a round, each way (10)")
-    options.add_argument("--largest", type=int, help="largest simulated world size (16384)")
-    arguments = options.parse_args()
-    quick = arguments.quick
-    full = [(128, 192), (128, 768), (512, 768), (128, 65536)]
-    arguments.sizes = arguments.sizes or ([(16, 24), (128, 768)] if quick else full)
-    arguments.processes = arguments.processes or ([2, 4] if quick else [2, 4, 8])
-    arguments.rounds = arguments.rounds or (2 if quick else 8)
-    arguments.events = arguments.events or (3 if quick else 10)
-    arguments.largest = arguments.largest or 16384
-    return arguments
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
-
-
-def _powers_of_two(largest: int) -> list[int]:
-    return [1 << k for k in range(1, largest.bit_length())]
-
-
-def _measure(world_size: int, arguments: argparse.Namespace) -> list[Measured]:
-    plan = {k: getattr(arguments, k) for k in ("sizes", "batch", "rounds", "events")}
-    ranks = launch("_gather_rank.py", plan, world_size)
-    return [
-        _row(n, dim, way, [rank["sizes"][place] for rank in ranks])
-        for place, (n, dim) in enumerate(arguments.sizes)
-        for way in ("ours", "naive")
-    ]
-
-
-def _row(n: int, dim: int, way: str, ranks: list[dict[str, Any]]) -> Measured:
-    mine = [rank[way] for rank in ranks]
-    known = all(rank["tcp"] is not None for rank in mine)
-    tcp = max(sum(rank["tcp"]) for rank in mine) if known else None
-    root = mine[0]
-    return Measured(
-        n,
-        dim,
-        len(ranks),
-        way,
-        max(sum(rank["accounted"]) for rank in mine),
-        tcp,
-        tcp / (4 * n * dim) if tcp is not None else None,
-        sum(rank["accounted"][0] for rank in mine),
-        sum(rank["tcp"][0] for rank in mine) if known else None,
-        root["loopback_all"],
-        _spread(root["wall_s"]),
-        _spread(root["cpu_s"]),
-        _spread(root["numbers_s"]),
-        ratio_of_medians(list(zip(ranks[0]["naive"]["wall_s"], root["wall_s"], strict=True))),
-    )
-
-
-def _spread(rounds: list[list[float]]) -> Spread:
-    return Spread.of([value for values in rounds for value in values])
-
-
-def _show_measured(report: Report, world_size: int, rows: list[Measured]) -> None:
-    report.table(
-        f"{world_size} processes: bytes an event of the rank that moves most (sent + received), "
-        "and of all ranks (sent)",
-        ["N x D", "way", "accounted", "TCP", "TCP / 4ND", "all: accounted", "TCP", "loopback"],
-        [
-            (
-                f"{row.n}x{row.dim}",
-                row.way,
-                *map(_grouped, (row.accounted, row.tcp)),
-                f"{row.ratio:.3f}" if row.ratio is not None else "unknown",
-                *map(_grouped, (row.accounted_all, row.tcp_all, row.loopback_all)),
+def _measure(report: Report, processes: int, chosen: argparse.Namespace) -> float:
+    """Returns the bytes that gloo adds at the rank that moves most, for each other member."""
+    plan = (chosen.sizes, chosen.batch, chosen.rounds, chosen.events)
+    ranks = launch(_rank, *plan, processes=processes)
+    rows = []
+    for (n, dim), *mine in zip(chosen.sizes, *ranks, strict=True):
+        wall_ms, cpu_ms = np.moveaxis(mine[0]["ms"], (-1, -2), (0, 1))  # [2, rounds, events] each
+        medians = np.median(wall_ms, axis=-1)
+        for i, way in enumerate(("ours", "naive")):
+            rows.append(
+                {
+                    "processes": processes,
+                    "N_x_D": f"{n}x{dim}",
+                    "way": way,
+                    **_bytes([rank[way] for rank in mine], 4 * n * dim),
+                    "wall_ms": Spread.of(wall_ms[i]),
+                    "CPU_ms": Spread.of(cpu_ms[i]),
+                    "naive_/_ours": None if i else estimate(medians[1] / medians[0]),
+                }
             )
-            for row in rows
-        ],
-    )
-    report.table(
-        f"{world_size} processes: rank 0's monitor thread an event, ms: median [p5 – p95]; "
-        "`naive / this` is wall time, median of rounds (95 % interval)",
-        ["N x D", "way", "exchange, wall", "its CPU", "numbers, wall", "naive / this"],
-        [
-            (
-                f"{row.n}x{row.dim}",
-                row.way,
-                row.wall_s.text(1e3),
-                row.cpu_s.text(1e3),
-                row.numbers_s.text(1e3),
-                row.naive_over_this.text() if row.way == "ours" else "1",
-            )
-            for row in rows
-        ],
-    )
-    report.keep(f"processes_{world_size}", rows)
-    for row in rows:
-        if row.way == "ours" and row.ratio is not None:
-            report.goal(
-                Goal(
-                    f"bytes a rank, {row.n}x{row.dim}, {world_size} processes, over 4ND",
-                    GOAL,
-                    Estimate.exactly(row.ratio),
-                )
-            )
+    title = "an event: bytes of the rank that moves most, and of all; time of rank 0's thread"
+    report.table("measured", title, rows)
+    ours = [row for row in rows if row["way"] == "ours" and np.isfinite(row["TCP"])]
+    for row in ours:
+        figure = f"bytes a rank, {row['N_x_D']}, {processes} processes, over 4ND"
+        report.goal(Goal(figure, GOAL, Estimate(*3 * [row["TCP_/_4ND"]], rounds=0)))
+    headers = [(row["TCP"] - row["accounted"]) / (processes - 1) for row in ours]
+    return float(np.median(headers)) if headers else 0.0
 
 
-def _headers(rows: list[Measured]) -> float | None:
-    """Bytes that gloo adds at the rank that moves most, for each other member."""
-    added = [
-        (row.tcp - row.accounted) / (row.world_size - 1)
-        for row in rows
-        if row.way == "ours" and row.tcp is not None
-    ]
-    return float(np.median(added)) if added else None
+def _bytes(ranks: list[dict[str, Any]], rows_bytes: int) -> dict[str, float]:
+    accounted, tcp = (np.array([rank[how] for rank in ranks]) for how in ("accounted", "tcp"))
+    return {
+        "accounted": float(accounted.sum(1).max()),
+        "TCP": float(tcp.sum(1).max()),
+        "TCP_/_4ND": float(tcp.sum(1).max()) / rows_bytes,
+        "all:_accounted": float(accounted[:, 0].sum()),
+        "all:_TCP": float(tcp[:, 0].sum()),
+    }
 
 
-def _simulate(world_size: int, n: int, dim: int, batch: int, headers: float | None) -> Simulated:
-    moved = {rank: sum(calls.bytes) for rank, calls in simulate(world_size, n, dim).items()}
-    naive = Calls()
-    share = max(batch, -(-n // world_size))
-    naive.sent = naive.received = (world_size - 1) * 4 * share * dim
-    members = min(world_size, n)
-    root, *others = moved.values()  # the outsider, if there is one, comes last
-    return Simulated(
-        n,
-        dim,
-        world_size,
-        members,
-        root,
-        max(others[: members - 1], default=0),
-        others[-1] if len(moved) > members else None,
-        sum(naive.bytes),
-        max(moved.values()) / (4 * n * dim),
-        (max(moved.values()) + headers * (members - 1)) / (4 * n * dim)
-        if headers is not None
-        else None,
-    )
+def _rank(plan_sizes: list[Any], batch: int, rounds: int, events: int) -> list[dict[str, Any]]:
+    """Of each size, what this rank moves and how long it takes, both ways in turn."""
+    dist.init_process_group("gloo")
+    measured = []
+    for n, dim in plan_sizes:
+        exchange = Exchange(n, 60.0)
+        ways = _ways(exchange, n, dim, batch)
+        counts = {name: _count(way, events) for name, way in ways.items()}
+        ms = [[[_time(w) for w in ways.values()] for _ in range(events)] for _ in range(rounds)]
+        measured.append({**counts, "ms": ms})  # [rounds, events, ways, 2]
+        if exchange.lost:
+            raise RuntimeError(f"the exchange lost its peers: {exchange.lost.name}")
+        exchange.close()
+    dist.barrier()
+    dist.destroy_process_group()
+    return measured
 
 
-def _show_simulated(
-    report: Report, rows: list[Simulated], headers: float | None, processes: int
-) -> None:
-    report.table(
-        "simulated: bytes an event, sent + received",
-        SIMULATED,
-        [
-            (
-                f"{row.n}x{row.dim}",
-                row.world_size,
-                row.members,
-                *map(_grouped, (row.root, row.member)),
-                _grouped(row.outsider) if row.outsider is not None else "–",
-                _grouped(row.naive),
-                f"{row.ratio:.3f}",
-                f"{row.ratio_with_headers:.3f}" if row.ratio_with_headers else "unknown",
-            )
-            for row in rows
-        ],
-    )
-    report.keep("simulated", rows)
-    report.keep("headers_per_member", headers)
-    if headers is not None:
-        report.note(f"gloo's headers: {headers:.0f} bytes a member, as at {processes} processes")
-    for n, dim in dict.fromkeys((row.n, row.dim) for row in rows):
-        same = [row for row in rows if (row.n, row.dim) == (n, dim)]
-        most = Estimate.exactly(max(row.ratio_with_headers or row.ratio for row in same))
-        figure = f"bytes a rank, {n}x{dim}, any world size, over 4ND, {_kind(headers)}"
-        report.goal(Goal(figure, GOAL, most))
-        beyond = {max(row.root, row.member) for row in same if row.world_size >= n}
+def _ways(exchange: Exchange, n: int, dim: int, batch: int) -> dict[str, Callable[[], Any]]:
+    quota = exchange.quota(n)
+    rows = features(quota, dim, seed=exchange.rank)
+    whole = features(max(quota, batch), dim, seed=exchange.rank)
+
+    def naive() -> None:
+        parts = [torch.empty_like(whole) for _ in range(exchange.world_size)]
+        dist.all_gather(parts, whole)
+        torch.cat(parts)
+
+    def ours() -> None:
+        exchange.gather("gram_matrix", 1, rows, spacing=(quota, quota))
+
+    return {"ours": ours, "naive": naive}
+
+
+def _count(way: Callable[[], Any], events: int) -> dict[str, list[float]]:
+    """Bytes sent and received an event, by the calls and by this process's connections."""
+    way()  # connections are made at the first call
+    before = _settled()
+    with (
+        mock.patch.object(dist, "all_gather", wraps=dist.all_gather) as all_gather,
+        mock.patch.object(dist, "gather", wraps=dist.gather) as gather,
+    ):
+        for _ in range(events):
+            way()
+    calls = [all_gather_bytes(*call.args, **call.kwargs) for call in all_gather.call_args_list]
+    calls += [gather_bytes(*call.args, **call.kwargs) for call in gather.call_args_list]
+    tcp = _settled() - before
+    return {"accounted": (sum(calls) / events).tolist(), "tcp": (tcp / events).tolist()}
+
+
+def _settled() -> np.ndarray:
+    """The kernel's counts while no rank says anything."""
+    dist.barrier()
+    time.sleep(SETTLE_S)
+    counts = tcp_bytes()
+    time.sleep(SETTLE_S)  # the first rank to go on must not disturb the others' reading
+    return counts
+
+
+def _time(way: Callable[[], Any]) -> tuple[float, float]:
+    """Wall and CPU time of the calling thread, in ms."""
+    dist.barrier()
+    wall, cpu = time.perf_counter(), time.thread_time()
+    way()
+    return 1e3 * (time.perf_counter() - wall), 1e3 * (time.thread_time() - cpu)
+
+
+def _simulate(report: Report, headers: float, chosen: argparse.Namespace) -> None:
+    worlds = [1 << k for k in range(1, chosen.largest.bit_length())]
+    for n, dim in chosen.sizes:
+        rows = [_simulated(world, n, dim, chosen.batch, headers) for world in worlds]
+        report.table("simulated", f"simulated: bytes an event of a rank, {n}x{dim}", rows)
+        most = max(row["with_headers"] for row in rows)
+        kind = f"with gloo's headers, {headers:.0f} bytes a member" if headers else "payload"
+        figure = f"bytes a rank, {n}x{dim}, any world size, over 4ND, {kind}"
+        report.goal(Goal(figure, GOAL, Estimate(most, most, most, rounds=0)))
+        beyond = {row["most_/_4ND"] for row in rows if row["ranks"] >= n}
         constant = "constant" if len(beyond) == 1 else f"not constant: {sorted(beyond)}"
         report.note(f"{n}x{dim}: {constant} from {n} ranks on")
 
 
-def _kind(headers: float | None) -> str:
-    return "payload" if headers is None else "with gloo's headers"
-
-
-def _grouped(value: float | None) -> str:
-    return f"{value:,.0f}" if value is not None else "unknown"
+def _simulated(ranks: int, n: int, dim: int, batch: int, headers: float) -> dict[str, Any]:
+    moved = [int(each.sum()) for each in simulate(ranks, n, dim)]
+    members = min(ranks, n)
+    return {
+        "N_x_D": f"{n}x{dim}",
+        "ranks": ranks,
+        "members": members,
+        "rank_0": moved[0],
+        "other_member": max(moved[1:members], default=0),
+        "no_member": moved[members] if ranks > members else None,
+        # Everybody sends its batch on to, and gets one from, every other.
+        "naive": 2 * (ranks - 1) * 4 * max(batch, -(-n // ranks)) * dim,
+        "most_/_4ND": max(moved) / (4 * n * dim),
+        "with_headers": (max(moved) + headers * (members - 1)) / (4 * n * dim),
+    }
 
 
 if __name__ == "__main__":

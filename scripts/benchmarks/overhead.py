@@ -1,21 +1,25 @@
 """What watching costs training: ours against the usual synchronous callback and against none.
 
-Three parts, chosen with `--only`:
-
-events     training-thread time of an event, at several sizes, with and without W&B (offline),
-           timed from outside by clocks before and behind the callback and around the model's call
-slowdown   wall time of whole runs of a small 3D ViT, at every step and at every 100, with and
-           without a free core
-resources  CPU time and memory added on rank 0 and on another rank, with two processes
-
 The reference (`_reference.py`) makes an extra forward pass, gathers, draws with pyplot and logs,
 all on the training thread. Runs that are compared take turns within one process, or within one
-call of this program.
+call of this program. Three parts, chosen with `--only`:
+
+events     Training-thread time of an event, from outside: clocks before and behind the callback
+           and around the model's call. Every step is due; one thread; pictures go to files or,
+           offline, to W&B. A stand-in for a model writes the features freshly to memory, so the
+           reference's extra forward is hardly part of its figures, and is then busy for a while,
+           so that there is time to draw. `3D ViT` is a real model with a real forward pass.
+           `event` is above the same step without a callback, whose time is `taken off`.
+slowdown   Wall time of the steps of whole runs of a small 3D ViT, at every step and at every 100,
+           with and without a free core: median and mean over pairs of runs of the same seed.
+           `fixed` is what start and end take more, once, however long the run. `again` is a second
+           run without a callback: what that seems to cost is the measurement's own error.
+resources  CPU time and memory added to each rank, its helper process included: two processes
+           (DDP, gloo) of one thread each, the same 3D ViT. `idle` is ours with no step due; an
+           event's CPU time is what `ours` takes above it. Memory is the most seen in the second
+           half of the run.
 """
 
-from __future__ import annotations
-
-import argparse
 import os
 
 os.environ.setdefault("WANDB_SILENT", "true")
@@ -26,90 +30,42 @@ os.environ["MPLBACKEND"] = "Agg"
 import _events
 import _resources
 import _slowdown
-from _machine import machine
-from _report import Report, parser, sizes
+from _report import Report, numbers, options, sizes, some_of
+from joblib import cpu_count
 
 PARTS = {
     "events": _events.measure,
     "slowdown": _slowdown.measure,
     "resources": _resources.measure,
 }
+FOUR = "128x192,128x768,512x768,128x65536"
 
 
 def main() -> None:
     """Measure, print and write."""
-    arguments = _arguments()
-    report = Report("overhead", arguments)
-    for name in arguments.only:
-        PARTS[name](report, arguments)
+    chosen = options(
+        "overhead",
+        __doc__,
+        ("--only", some_of(*PARTS), ",".join(PARTS), ",".join(PARTS), "what is measured"),
+        ("--sizes", sizes, FOUR, "128x768", "rows and columns of `events`"),
+        ("--step-ms", float, 60.0, 20.0, "least length of a step in `events`"),
+        ("--warm-up-s", float, 2.5, 0.1, "of `events`, until the helper draws"),
+        ("--rounds", int, 4, 1, "rounds of `events`"),
+        ("--vit-patch", int, 8, 16, "edge of the patches of the ViT of `events`"),
+        ("--steps", int, 40, 4, "measured steps where every step is due"),
+        ("--batch", int, 128, 16, "batch of the smaller ViT of the other parts"),
+        ("--dim", int, 768, 768, "columns of that ViT's features"),
+        ("--threads", numbers, f"1,{cpu_count()}", "1", "of `slowdown`"),
+        ("--warm-up", int, 20, 2, "steps of `slowdown` that do not count; of `events` ≤ 5"),
+        ("--pairs", int, 6, 1, "pairs of runs of `slowdown`"),
+        ("--every", int, 100, 10, "the rarer frequency of `slowdown`"),
+        ("--repeats", int, 5, 1, "repeats of `resources`"),
+        ("--resource-steps", int, 40, 8, "steps of a run of `resources`"),
+    )
+    report = Report("overhead", __doc__, chosen)
+    for name in chosen.only:
+        PARTS[name](report, chosen)
     report.finish()
-
-
-def _arguments() -> argparse.Namespace:
-    options = parser("overhead", __doc__)
-    add = options.add_argument
-    add("--only", type=_parts, default=list(PARTS), metavar="PART,…", help="(all three)")
-    add("--sizes", type=sizes, metavar="NxD,…", help="(128x192,128x768,512x768,128x65536)")
-    add("--step-ms", type=float, help="least length of a step in `events` (60)")
-    add("--rounds", type=int, help="rounds of `events` (4)")
-    add("--steps", type=int, help="measured steps of a run that draws at every step (40)")
-    add("--vit-patch", type=int, help="edge of the patches of the ViT of `events` (8)")
-    add("--batch", type=int, help="batch of the smaller ViT of the other parts (128)")
-    add("--dim", type=int, default=768, help="columns of the ViT's features (768)")
-    add("--threads", type=_numbers, metavar="T,…", help="of `slowdown` (1, and all cores)")
-    add("--pairs", type=int, help="pairs of runs of `slowdown` (6)")
-    add("--every", type=int, help="the rarer frequency of `slowdown` (100)")
-    add("--repeats", type=int, help="repeats of `resources` (5)")
-    add("--resource-steps", type=int, help="steps of a run of `resources` (40)")
-    arguments = options.parse_args()
-    full, quick = _defaults()
-    for name, value in (quick if arguments.quick else full).items():
-        if getattr(arguments, name) is None:
-            setattr(arguments, name, value)
-    return arguments
-
-
-def _defaults() -> tuple[dict[str, object], dict[str, object]]:
-    """Of a full run, and of a smoke run."""
-    full: dict[str, object] = {
-        "sizes": [(128, 192), (128, 768), (512, 768), (128, 65536)],
-        "step_ms": 60.0,
-        "rounds": 4,
-        "steps": 40,
-        "vit_patch": 8,
-        "batch": 128,
-        "threads": sorted({1, machine()["cores"]}),
-        "pairs": 6,
-        "every": 100,
-        "repeats": 5,
-        "resource_steps": 40,
-    }
-    quick: dict[str, object] = {
-        "sizes": [(128, 768)],
-        "step_ms": 30.0,
-        "rounds": 1,
-        "steps": 4,
-        "vit_patch": 16,
-        "batch": 16,
-        "threads": [1],
-        "pairs": 2,
-        "every": 10,
-        "repeats": 1,
-        "resource_steps": 8,
-    }
-    return full, quick
-
-
-def _parts(text: str) -> list[str]:
-    parts = text.split(",")
-    unknown = [part for part in parts if part not in PARTS]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"expected any of {', '.join(PARTS)}, got {unknown[0]!r}")
-    return parts
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
 
 
 if __name__ == "__main__":

@@ -1,37 +1,36 @@
 """What the installed plugin adds to the start of any Hydra application.
 
-Two fresh environments hold what Hydra needs and are alike but for the wheel of this checkout. In
-each round an application that does nothing starts once in each way, in random order; wall and CPU
-time of the whole processes of a round are compared. `again` is a second start without the plugin:
-what that seems to cost is the measurement's own error.
+Two fresh environments hold what Hydra needs, nothing of the checkout, and are alike but for the
+wheel. In each round an application that does nothing starts once in each way, in random order;
+wall and CPU time of the whole processes of a round are compared. `again` is a second start without
+the plugin: what that seems to cost is the measurement's own error. `import` is what Hydra's plugin
+scan says of ours; beyond that Hydra copies its whole store whenever it composes.
 
 Exits with 1 if the plugin gives no presets there, or imports torch, numpy, Lightning, Matplotlib
 or W&B, be they installed or not.
 """
 
-from __future__ import annotations
-
-import argparse
 import random
-import re
 import resource
+import shutil
 import subprocess
+import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+import venv
+from importlib.metadata import distribution
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
-from _report import Goal, Report, parser
-from _startup_environment import build, environment
+from _report import Goal, Report, options
 from _stats import Estimate, Spread, estimate
+from packaging.requirements import Requirement
 
-GOAL_S = 0.015
+GOAL_MS = 15.0
 HEAVY = {"torch", "numpy", "pytorch_lightning", "lightning", "matplotlib", "wandb"}
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 OVERRIDES = (
     "hydra/job_logging=disabled",
     "hydra/hydra_logging=disabled",
@@ -41,19 +40,14 @@ OVERRIDES = (
 APPLICATION = (HERE / "_startup_app.py", *OVERRIDES)
 PRESET = "+callbacks=gram_teacher"
 
-_IMPORTED = re.compile(r"import time: +(\d+) \| +\d+ \| +(\S+)")
 
-
-@dataclass(frozen=True)
-class Arm:
-    """One way to start."""
+class Arm(NamedTuple):
+    """One way to start, where the plugin is installed or not, and what it is compared with."""
 
     name: str
     command: tuple[str | Path, ...]
     plugin: bool = True
-    """Whether it starts where the plugin is installed."""
-    against: str | None = None
-    """What it is compared with."""
+    against: str = ""
 
 
 ARMS = (
@@ -66,197 +60,117 @@ ARMS = (
 )
 
 
-@dataclass(frozen=True)
-class Start:
-    """One process, from its start to its end."""
-
-    wall_s: float
-    cpu_s: float
-    out: str
-    err: str
-
-
-@dataclass
-class Row:
-    """All starts of one arm."""
-
-    arm: str
-    against: str | None
-    wall_s: Spread
-    cpu_s: Spread
-    added_s: Estimate | None
-    """Wall time less the other's in the same round, median over rounds."""
-    added_cpu_s: Estimate | None
-    """The same of CPU time, which suffers less from what else the machine does."""
-
-
-@dataclass
-class Part:
-    """Of the plugin's import."""
-
-    name: str
-    self_s: Spread
-    """Without what it imports in turn."""
-
-
 def main() -> None:
     """Measure, print and write."""
-    arguments = _arguments()
-    report = Report("startup", arguments)
-    report.note(", ".join(f"{name} {version(name)}" for name in ("hydra-core", "omegaconf")))
+    chosen = options(
+        "startup",
+        __doc__,
+        ("--pairs", int, 60, 2, "rounds of starts"),
+        ("--wheel", Path, None, None, "what is installed instead of this checkout"),
+    )
+    report = Report("startup", __doc__, chosen)
     with TemporaryDirectory(prefix="gramscope-bench-") as name:
-        directory = Path(name)
-        wheel = arguments.wheel or build(directory)
-        without = environment(directory / "without")
-        plugin = environment(directory / "with", wheel)
-        _check(report, without, plugin)
-        starts = _measure(without, plugin, arguments.pairs)
-        _show(report, [_row(arm, starts) for arm in ARMS])
-        _show_import(report, starts["with"], _parts(without, plugin, arguments.traces))
+        without = _environment(Path(name, "without"))
+        plugin = _environment(Path(name, "with"), chosen.wheel or _build(Path(name)))
+        usual = _asked(without)
+        for preset in ((), (PRESET,)):
+            asked = _asked(plugin, *preset) - usual
+            if heavy := sorted(HEAVY & asked):
+                raise SystemExit(f"scripts/bench startup: the plugin imports {', '.join(heavy)}.")
+            report.note(f"{' '.join(['the plugin', *preset])} imports {', '.join(sorted(asked))}")
+        _show(report, _measure(without, plugin, chosen.pairs))
     report.finish()
 
 
-def _arguments() -> argparse.Namespace:
-    options = parser("startup", __doc__)
-    options.add_argument("--pairs", type=int, help="rounds of starts (60)")
-    options.add_argument("--traces", type=int, help="starts that time each module (10)")
-    options.add_argument(
-        "--wheel", type=Path, metavar="FILE", help="what is installed (this checkout, built)"
-    )
-    arguments = options.parse_args()
-    quick = arguments.quick
-    arguments.pairs = arguments.pairs or (2 if quick else 60)
-    arguments.traces = arguments.traces or (2 if quick else 10)
-    return arguments
-
-
-def _start(interpreter: Path, *command: str | Path) -> Start:
-    """Run out of reach of this environment's variables and paths."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    clock = time.perf_counter()
+def _run(interpreter: str | Path, *command: str | Path, cwd: Path) -> str:
     done = subprocess.run(
-        [interpreter, "-I", *command],
-        cwd=interpreter.parent,
-        capture_output=True,
-        text=True,
-        check=False,
+        [interpreter, *command], cwd=cwd, capture_output=True, text=True, check=False
     )
-    wall_s = time.perf_counter() - clock
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
-        raise SystemExit(f"scripts/bench startup: a start failed.\n{done.stdout}{done.stderr}")
-    return Start(wall_s, sum(after[:2]) - sum(before[:2]), done.stdout, done.stderr)
+        raise SystemExit(f"scripts/bench startup: a process failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
-def _check(report: Report, without: Path, plugin: Path) -> None:
-    """End the benchmark where the plugin imports what it must not, or gives no presets."""
-    usual = _asked(without)
-    for preset in ((), (PRESET,)):
-        imported = _asked(plugin, *preset) - usual
-        if heavy := sorted(HEAVY & imported):
-            raise SystemExit(f"scripts/bench startup: the plugin imports {', '.join(heavy)}.")
-    report.note(f"neither the plugin nor {PRESET} imports {', '.join(sorted(HEAVY))}")
-    report.keep("imported", sorted(imported))
+def _build(directory: Path) -> Path:
+    """Build the wheel of this checkout."""
+    options = ("build", "-t", "wheel", "-d", directory)
+    _run(sys.executable, "-m", "hatchling", *options, cwd=HERE.parents[1])
+    (wheel,) = directory.glob("*.whl")
+    return wheel
+
+
+def _environment(directory: Path, wheel: Path | None = None) -> Path:
+    """Make an environment with Hydra, and a wheel, if any; return its interpreter."""
+    venv.create(directory, symlinks=True)
+    (site,) = directory.glob("lib/python*/site-packages")
+    _copy("hydra-core", site)
+    if wheel is not None:
+        shutil.unpack_archive(wheel, site, "zip")
+    interpreter = directory / "bin" / "python"
+    _start(interpreter, "-m", "compileall", "-q", site)  # none while a start is timed
+    return interpreter
+
+
+def _copy(name: str, site: Path) -> None:
+    """Copy a distribution and all that it requires, as installed here, but no scripts."""
+    source = distribution(name)
+    for file in source.files or ():
+        if ".." not in file.parts and file.suffix != ".pyc":
+            target = site / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(str(file.locate()), target)
+    for needed in map(Requirement, source.requires or ()):
+        if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+            _copy(needed.name, site)
 
 
 def _asked(interpreter: Path, *overrides: str) -> set[str]:
     """Top-level modules that a start asks for, found or not."""
-    start = _start(interpreter, HERE / "_startup_asked.py", *OVERRIDES, *overrides)
-    return set(start.out.splitlines()[-1].split())
+    out, *_ = _start(interpreter, HERE / "_startup_asked.py", *OVERRIDES, *overrides)
+    return set(out.splitlines()[-1].split())
 
 
-def _measure(without: Path, plugin: Path, pairs: int) -> dict[str, list[Start]]:
-    """Start every arm once a round; the first round does not count."""
-    starts: dict[str, list[Start]] = {arm.name: [] for arm in ARMS}
+def _start(interpreter: Path, *command: str | Path) -> tuple[str, float, float]:
+    """Run out of reach of this environment's variables; output, and wall and CPU time in ms."""
+    clock, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    out = _run(interpreter, "-I", *command, cwd=interpreter.parent)
+    wall_s, after = time.perf_counter() - clock, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return out, 1e3 * wall_s, 1e3 * (sum(after[:2]) - sum(before[:2]))
+
+
+def _measure(without: Path, plugin: Path, pairs: int) -> dict[str, np.ndarray]:
+    """By arm ``[pairs, 3]`` ms: what the application said, wall and CPU time."""
+    starts: dict[str, list[list[float]]] = {arm.name: [] for arm in ARMS}
     order = random.Random(0)
     for _ in range(1 + pairs):
         for arm in order.sample(ARMS, len(ARMS)):
-            start = _start(plugin if arm.plugin else without, *arm.command)
-            starts[arm.name].append(start)
-    return {name: mine[1:] for name, mine in starts.items()}
+            out, *times = _start(plugin if arm.plugin else without, *arm.command)
+            said = 1e3 * float(out) if arm.command[: len(APPLICATION)] == APPLICATION else np.nan
+            starts[arm.name].append([said, *times])
+    return {name: np.array(mine[1:]) for name, mine in starts.items()}  # the first is to warm up
 
 
-def _row(arm: Arm, starts: dict[str, list[Start]]) -> Row:
-    wall_s = {name: [start.wall_s for start in mine] for name, mine in starts.items()}
-    cpu_s = {name: [start.cpu_s for start in mine] for name, mine in starts.items()}
-    name, other = arm.name, arm.against
-    return Row(
-        name,
-        other,
-        Spread.of(wall_s[name]),
-        Spread.of(cpu_s[name]),
-        _added(wall_s[name], wall_s[other]) if other else None,
-        _added(cpu_s[name], cpu_s[other]) if other else None,
-    )
-
-
-def _added(mine: Sequence[float], other: Sequence[float]) -> Estimate:
-    differences = [a - b for a, b in zip(mine, other, strict=True)]
-    return estimate(differences, lambda chosen: float(np.median(chosen)))
-
-
-def _show(report: Report, rows: list[Row]) -> None:
-    report.table(
-        "Start to end of the process, ms: median [p5 – p95]; `added`: difference within a round, "
-        "median of rounds (95 % interval)",
-        ["start", "wall", "min", "CPU", "against", "added", "added CPU"],
-        [
-            (
-                row.arm,
-                row.wall_s.text(1e3),
-                f"{1e3 * row.wall_s.min:.4g}",
-                row.cpu_s.text(1e3),
-                row.against or "",
-                row.added_s.text(1e3) if row.added_s else "",
-                row.added_cpu_s.text(1e3) if row.added_cpu_s else "",
-            )
-            for row in rows
-        ],
-    )
-    report.keep("starts", rows)
-    (added_s,) = (row.added_s for row in rows if row.arm == "with")
-    assert added_s is not None
+def _show(report: Report, starts: dict[str, np.ndarray]) -> None:
+    rows = {}
+    for arm in ARMS:
+        added: list[Estimate | None] = [None, None]
+        if arm.against:
+            added = [estimate(ms) for ms in (starts[arm.name] - starts[arm.against]).T[1:]]
+        import_ms, wall_ms, cpu_ms = map(Spread.of, starts[arm.name].T)
+        rows[arm.name] = {
+            "start": arm.name,
+            "wall_ms": wall_ms,
+            "min_ms": wall_ms.min,
+            "CPU_ms": cpu_ms,
+            "against": arm.against,
+            "added_ms": added[0],
+            "added_CPU_ms": added[1],
+            "import_ms": import_ms if np.isfinite(import_ms.median) else None,
+        }
+    title = "start to end of the process; `added`: difference within a round, median of rounds"
+    report.table("starts", title, list(rows.values()))
     figure = "time added to a Hydra application's start"
-    report.goal(Goal(figure, 1e3 * GOAL_S, added_s.times(1e3), "ms"))
-
-
-def _parts(without: Path, plugin: Path, traces: int) -> list[Part]:
-    """Time each module that is imported on the plugin's behalf only, and what else it does."""
-    usual = _modules(_start(without, "-X", "importtime", *APPLICATION)).keys()
-    self_s: dict[str, list[float]] = {}
-    for _ in range(traces):
-        start = _start(plugin, "-X", "importtime", *APPLICATION)
-        mine = {name: s for name, s in _modules(start).items() if name not in usual}
-        mine["filling the store"] = _import_s(start) - sum(mine.values())
-        for name, seconds in mine.items():
-            self_s.setdefault(name, []).append(seconds)
-    return [Part(name, Spread.of(samples)) for name, samples in self_s.items()]
-
-
-def _modules(start: Start) -> dict[str, float]:
-    """Seconds of each module that `-X importtime` lists, without what it imports in turn."""
-    return {name: 1e-6 * int(us) for us, name in _IMPORTED.findall(start.err)}
-
-
-def _import_s(start: Start) -> float:
-    """What the application said."""
-    return float(start.out)
-
-
-def _show_import(report: Report, starts: list[Start], parts: list[Part]) -> None:
-    import_s = Spread.of([_import_s(start) for start in starts])
-    report.table(
-        "Of that, the plugin's import as Hydra's scan times it, and (in other starts, slowed by "
-        "`-X importtime`) its parts, ms: median [p5 – p95]",
-        ["part", "time"],
-        [
-            ("whole import", import_s.text(1e3)),
-            *((part.name, part.self_s.text(1e3)) for part in parts),
-        ],
-    )
-    report.note("Beyond the import: Hydra copies its whole store whenever it composes.")
-    report.keep("import_s", import_s)
-    report.keep("parts", parts)
+    report.goal(Goal(figure, GOAL_MS, rows["with"]["added_ms"], "ms"))
 
 
 if __name__ == "__main__":

@@ -1,97 +1,106 @@
-"""What is run for a command line that the documentation shows.
+"""What is run for a command line that the documentation shows, and what is looked at otherwise.
 
-`steps` says how a command is run, `checks` how one that can't be run here is looked at; what
-neither knows is an error, so that no command goes unchecked.
+What neither knows is an error, so that no command goes unchecked.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from tests.foreign.running import APPLICATIONS, NEWEST_SWEEP, Step
+from hydra import compose, initialize_config_dir
 
-__all__ = ["UnknownCommandError", "check", "steps"]
+__all__ = ["UnknownCommandError", "check", "plan"]
 
 ROOT = Path(__file__).parents[2]
+APPLICATIONS = Path(__file__).parent / "applications"
 
-# Where `gramscope-train` runs: an empty directory.
-NOWHERE = ""
-
-# Nothing trains with these; they are run as they stand.
-ONLY_SHOWS = {"--help", "--cfg", "-c", "--info", "-i", "--hydra-help", "--shell-completion", "-sc"}
-
-# No test machine is sure to have these: the job is only composed.
-ELSEWHERE = re.compile(
-    r"trainer=(gpu|ddp)\b|(launch|launcher)=(submitit_)?slurm\b|mode=online|address=auto"
+# A sweep that `gramscope sweep-report` can be tried on.
+SWEEP = (
+    "python train.py -m +callbacks=gram gram/files=run"
+    " callbacks.gram.feature_key=teacher_cls_token,student_cls_token"
 )
+
+# Of the bundled job only composed: no test machine is sure to have these.
+COMPOSED = re.compile(r"--cfg job|trainer=(gpu|ddp)\b|launch=slurm\b|mode=online|address=auto")
 
 # The bundled job as small as it gets.
 SMALL = (
-    "data.batch_size=4",
-    "callbacks.knn_probe=null",
-    "model.model.backbone.depth=1",
-    "model.model.dino_head.hidden_dim=32",
-    "model.model.dino_head.num_prototypes=64",
+    "trainer.max_steps=3 data.batch_size=4 model.model.backbone.depth=1"
+    " model.model.dino_head.hidden_dim=32 model.model.dino_head.num_prototypes=64"
 )
-
-MAKE_VOLUMES = """\
-import json, nibabel, numpy, pathlib
-pathlib.Path("volumes").mkdir(exist_ok=True)
-rng = numpy.random.default_rng(0)
-for name in "ab":
-    image = nibabel.Nifti1Image(rng.random((40, 40, 40), dtype="float32"), numpy.eye(4))
-    nibabel.save(image, f"volumes/{name}.nii.gz")
-training = [{"image": f"volumes/{name}.nii.gz"} for name in "ab"]
-pathlib.Path("volumes.json").write_text(json.dumps({"training": training}))
-"""
+# Where each job is a process that imports everything anew, something smaller trains.
+STANDIN = ROOT / "tests" / "integration" / "standin"
+SMALLER = (
+    f"'hydra.searchpath=[file://{STANDIN}/conf]' data=standin model=standin trainer.max_steps=3"
+)
+LAUNCHED = re.compile(r"launch=(joblib|slurm_local|ray)\b")
+# What else makes it short.
+SHORT = {
+    "": "callbacks.knn_probe=null",
+    # Optuna ends with an error if no job has had a gram matrix.
+    "experiment=optuna": "hydra.sweeper.n_trials=2 callbacks.gram.log_every_n_steps=3",
+    "[gram_teacher,gram_student]' trainer=ddp_cpu": (
+        "callbacks.gram_teacher.log_every_n_steps=1 callbacks.gram_student.log_every_n_steps=2"
+    ),
+    "experiment=sweep_features launch=": (
+        "callbacks.gram.feature_key=teacher_cls_token,student_cls_token"
+        " callbacks.gram.log_every_n_steps=3"
+    ),
+}
 
 
 class UnknownCommandError(ValueError):
     """A command line that nobody has taught this harness."""
 
 
-def steps(text: str, *, compared: bool = False, told: bool = False) -> list[Step]:
-    """Plan a command that is run; the last step is the command itself.
+def plan(text: str, before: str = SWEEP) -> tuple[Any, ...] | None:
+    """Say what to run for a command line: in which application, and after which others.
 
     Args:
         text: The command line.
-        compared: Its results are to be compared: it has to run long enough for some.
-        told: Something that it prints, perhaps about W&B, is shown.
+        before: What stands before it, and may have left what it needs.
 
     Returns:
-        No steps for a command that `check` knows.
+        None for a command that `check` knows.
     """
-    # A directory that everyone has another name for.
-    text = text.removesuffix(" …").replace("outputs/…", "outputs/some")
+    text = _plain(text)
     if completion := re.fullmatch(r'eval "\$\((.*) -sc install=bash\)"', text):
-        (shown,) = steps(f"{completion[1]} --help")
-        program = completion[1].split()[0]
-        return [Step(f"{text} && complete -p {program}", shown.application)]
+        program = completion[1].split()[0].rpartition("/")[2]
+        words = _words(completion[1])
+        return (_owner(words[1]) if words[1:] else None, f"{text} && complete -p {program}")
     words = _words(text)
-    if words[0] == "python" and len(words) > 1 and words[1].endswith(".py"):
-        return [Step(text, _owner(words[1]), warm=True)]
-    if words[0] == "python" and words[1:2] == ["-c"]:
-        return [Step(text, NOWHERE)]
-    if words[0] in ("gramscope-train", "scripts/train"):
-        return list(_job(text, words, compared=compared, told=told))
+    if words[0] == "python" and words[1].endswith(".py"):
+        return (_owner(words[1]), text)
+    if words[0] == "scripts/train" and not COMPOSED.search(text):
+        application = STANDIN if LAUNCHED.search(text) else None
+        return (application, text if "--help" in words else _shortened(text))
+    if words[:2] == ["gramscope", "sweep-report"] and "…" in text:
+        return (_owner("train.py"), before, re.sub(r"multirun/\S*", "multirun/*/*", text))
     if words[0] == "gramscope":
-        return list(_console_script(text, words))
+        return (None, f"{text} --help" if words[-1] == "sweep-report" else text)
     if words[0] == "pip":
-        return list(_pip(text, words))
+        return (None, _pip(text, words))
     _checker(words)
-    return []
+    return None
 
 
 def check(text: str) -> None:
     """Look at a command that is not run here; raise AssertionError if it can't be right."""
-    words = _words(text)
+    words = _words(_plain(text))
     _checker(words)(words)
+
+
+def _plain(text: str) -> str:
+    """Leave out what may follow, and name a directory that everyone has another name for."""
+    return text.removesuffix(" …").replace("outputs/…", "outputs/some")
 
 
 def _words(text: str) -> list[str]:
@@ -104,65 +113,26 @@ def _words(text: str) -> list[str]:
     return words
 
 
-def _owner(script: str) -> str:
-    owners = [path.name for path in APPLICATIONS.iterdir() if (path / script).is_file()]
+def _owner(script: str) -> Path:
+    owners = [path for path in APPLICATIONS.iterdir() if (path / script).is_file()]
     if len(owners) != 1:
         raise UnknownCommandError(f"no application has a script {script}")
     return owners[0]
 
 
-def _job(text: str, words: list[str], *, compared: bool, told: bool) -> Iterator[Step]:
-    """Shorten a training of the bundled job."""
-    text = text.replace("scripts/train", "gramscope-train", 1)
-    if ONLY_SHOWS & set(words):
-        yield Step(text, NOWHERE)
-        return
-    if ELSEWHERE.search(text):
-        yield Step(f"{text} --cfg job", NOWHERE)
-        return
-    # Optuna ends with an error if no job has had a gram matrix.
-    searches = re.search(r"optuna\b", text) is not None
-    more = [f"trainer.max_steps={50 if compared or searches else 3}"]
-    keys = {word.lstrip("+~").partition("=")[0] for word in words}
-    more += [one for one in SMALL if one.partition("=")[0] not in keys]
-    if "experiment=plain_list" in words:  # a list has no knn_probe
-        more.remove("callbacks.knn_probe=null")
-    if searches:
-        more.append("hydra.sweeper.n_trials=2")
-    if re.search(r"experiment=sweep_features launch=(slurm_local|ray)\b", text):
-        # One job of the sweep: each is a process that imports everything anew.
-        more.append("callbacks.gram.feature_key=student_cls_token")
-    if "data.root" in keys:
-        yield Step(f"python -c {shlex.quote(MAKE_VOLUMES)}", NOWHERE)
-        text = re.sub(r"data\.root=[^\s.]*(\.json)?\S*", r"data.root=volumes\1", text)
-        more.append("data.cache_dir=cache")
-    if "ckpt_path" in keys:
-        yield Step(
-            " ".join(["gramscope-train trainer.max_steps=1 hydra.run.dir=earlier", *more[1:]]),
-            NOWHERE,
-            warm=True,
-        )
-        text = re.sub(r"ckpt_path=\S+", "ckpt_path=earlier/checkpoints/last.ckpt", text)
-    # W&B takes seconds to start; it is left out where nothing of it is shown.
-    wandb = "" if told else "export WANDB_MODE=disabled; "
-    yield Step(f"{wandb}{text} {' '.join(more)}", NOWHERE, warm=True)
+def _shortened(text: str) -> str:
+    """A training of the bundled job that takes seconds."""
+    more = [SMALLER if LAUNCHED.search(text) else SMALL]
+    more += [short for shown, short in SHORT.items() if shown in text]
+    # W&B takes seconds to start.
+    wandb = "" if re.search("wandb|launch=joblib", text) else "WANDB_MODE=disabled "
+    return f"{wandb}{text} {' '.join(more)}"
 
 
-def _console_script(text: str, words: list[str]) -> Iterator[Step]:
-    if words[1:2] != ["sweep-report"]:
-        yield Step(text, NOWHERE)
-        return
-    if len(words) == 2:  # only named
-        yield Step(f"{text} --help", NOWHERE)
-        return
-    # Where the sweep was made; a report on its own gets a sweep first, see `plan`.
-    yield Step(re.sub(r"(\S*/)?multirun/\S*|MULTIRUN_DIR", NEWEST_SWEEP, text), None)
-
-
-def _pip(text: str, words: list[str]) -> Iterator[Step]:
+def _pip(text: str, words: list[str]) -> str:
+    pip = "python -m pip --disable-pip-version-check"
     if words[1] == "list":
-        yield Step(f'pip() {{ python -m pip --disable-pip-version-check "$@"; }}; {text}', NOWHERE)
-        return
+        return text.replace("pip", pip, 1)
     if words[1] != "install":
         raise UnknownCommandError(text)
     # What is named has to be in the index, and what it offers has to have the extras; the
@@ -170,19 +140,17 @@ def _pip(text: str, words: list[str]) -> Iterator[Step]:
     options = "--dry-run --ignore-installed --no-index --no-deps --no-build-isolation"
     (what,) = [word for word in words[2:] if not word.startswith("-")]
     if {"-e", "--editable"} & set(words):
-        what = re.sub(r"^[^\[]*", '"$CHECKOUT"', what.replace("[", "'[").replace("]", "]'"))
-        options += " --editable"
-    else:
-        what = f'--find-links "$WHEELS" {shlex.quote(what)}'
-    yield Step(f"python -m pip --disable-pip-version-check install {options} {what}", NOWHERE)
+        extras = "".join(re.findall(r"\[.*", what))
+        return f'{pip} install {options} --editable "$CHECKOUT"{shlex.quote(extras)}'
+    return f'{pip} install {options} --find-links "$WHEELS" {shlex.quote(what)}'
 
 
 Checker = Callable[[list[str]], None]
 
 
 def _checker(words: list[str]) -> Checker:
-    for pattern, checker in CHECKERS:
-        if re.match(pattern, " ".join(words)):
+    for pattern, checker in CHECKERS.items():
+        if re.match(pattern, shlex.join(words)):
             return checker
     raise UnknownCommandError(
         f"unknown command, teach the harness (tests/foreign/planning.py): {shlex.join(words)}"
@@ -190,22 +158,26 @@ def _checker(words: list[str]) -> Checker:
 
 
 def _call(*command: str | Path) -> str:
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "PYTHON": sys.executable},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-    return done.stdout
+    env = {**os.environ, "PYTHON": sys.executable}
+    return subprocess.run(
+        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=True, timeout=120
+    ).stdout
+
+
+def _composes(words: list[str]) -> None:
+    """The bundled job with overrides that no test machine is sure to be able to run."""
+    overrides = [word for word in words[1:] if word not in ("-m", "--cfg", "job")]
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        compose("train", overrides, return_hydra_config=True)
 
 
 def _script(words: list[str]) -> None:
     """A script of the checkout: there, executable, and its arguments name what exists."""
     assert os.access(ROOT / words[0], os.X_OK), f"{words[0]} can't be executed"
+    _tests_exist(words)
+
+
+def _tests_exist(words: list[str]) -> None:
     for word in words[1:]:
         if word.startswith("tests"):
             assert (ROOT / word.partition("::")[0]).exists(), f"there is no {word}"
@@ -216,8 +188,7 @@ def _bench(words: list[str]) -> None:
     _script(words[:1])
     listed = {line.split()[0] for line in _call(ROOT / words[0]).splitlines()[1:]}
     for name in words[1:2]:
-        names = name.split("|")
-        assert name == "NAME" or set(names) <= listed, f"there is no benchmark {name}"
+        assert name == "NAME" or set(name.split("|")) <= listed, f"there is no benchmark {name}"
     # Asking for --help would import torch.
     sources = "".join(file.read_text() for file in (ROOT / "scripts" / "benchmarks").glob("*.py"))
     for word in words[2:]:
@@ -230,39 +201,33 @@ def _module_of_ours(words: list[str]) -> None:
     assert '__name__ == "__main__"' in file.read_text(), f"{words[2]} is no program"
 
 
-def _program_of(module: str) -> Checker:
+def _program(words: list[str]) -> None:
     """A program of a dependency that knows the subcommand."""
-
-    def check(words: list[str]) -> None:
-        subcommand = [word for word in words[1:2] if not word.startswith("-")]
-        help_ = _call(sys.executable, "-m", module, *subcommand, "--help")
-        for word in words[1:]:
-            if word.startswith("--"):
-                assert word.partition("=")[0] in help_, f"{module} has no {word}"
-
-    return check
+    module = {"tensorboard": "tensorboard.main"}.get(words[0], words[0])
+    subcommand = [word for word in words[1:2] if not word.startswith("-")]
+    help_ = _call(sys.executable, "-m", module, *subcommand, "--help")
+    for word in words[1:]:
+        if word.startswith("--"):
+            assert word.partition("=")[0] in help_, f"{module} has no {word}"
 
 
 def _git(words: list[str]) -> None:
-    assert words[1] in _call("git", "--list-cmds=builtins").split()
+    assert words[1] in _call("git", "--list-cmds=builtins").split(), f"git has no {words[1]}"
 
 
 def _in_environment(words: list[str]) -> None:
     """A program in the checkout's environment; a module is looked for in this one."""
     if words[1:2] == ["-m"]:
-        _call(sys.executable, "-c", f"import importlib.util as u; assert u.find_spec({words[2]!r})")
-    for word in words[1:]:
-        if word.startswith("tests"):
-            assert (ROOT / word.partition("::")[0]).exists(), f"there is no {word}"
+        assert importlib.util.find_spec(words[2]), f"there is no module {words[2]}"
+    _tests_exist(words)
 
 
-CHECKERS: list[tuple[str, Checker]] = [
-    (r"scripts/test\b", _script),
-    (r"scripts/bench\b", _bench),
-    (r"python -m tests\.", _module_of_ours),
-    (r"\.venv/bin/", _in_environment),
-    (r"git ", _git),
-    (r"wandb ", _program_of("wandb")),
-    (r"tensorboard ", _program_of("tensorboard.main")),
-    (r"mlflow ", _program_of("mlflow")),
-]
+CHECKERS: dict[str, Checker] = {
+    r"scripts/train\b": _composes,
+    r"scripts/test\b": _script,
+    r"scripts/bench\b": _bench,
+    r"python -m tests\.": _module_of_ours,
+    r"\.venv/bin/": _in_environment,
+    r"git ": _git,
+    r"(wandb|tensorboard|mlflow) ": _program,
+}

@@ -3,21 +3,23 @@
 import pytest
 import yaml
 
-from tests.foreign.running import Done, after, run
+from tests.commands import Done, Run
 
 pytestmark = pytest.mark.slow
 
 
-@after(
-    run(
-        "minimal",
-        "python train.py '+callbacks=[gram_teacher,gram_student]'"
-        " gram/samples@callbacks.gram_student=small"
-        " callbacks.gram_teacher.log_every_n_steps='${trainer.log_every_n_steps}'",
-    )
-)
 class TestSideBySide:
     """Two presets in an application with callbacks of its own, options and values overridden."""
+
+    @pytest.fixture
+    def done(self, run: Run) -> Done:
+        """What becomes of it."""
+        return run(
+            "minimal",
+            "python train.py '+callbacks=[gram_teacher,gram_student]'"
+            " gram/samples@callbacks.gram_student=small"
+            " callbacks.gram_teacher.log_every_n_steps='${trainer.log_every_n_steps}'",
+        )
 
     def test_each_logs_at_its_own_steps_with_its_own_rows(self, done: Done) -> None:
         assert done.output
@@ -29,7 +31,7 @@ class TestSideBySide:
         ]
 
     def test_pictures_lie_below_the_output_directory_of_hydra(self, done: Done) -> None:
-        (output_dir,) = done.directory.glob("minimal/outputs/*/*")
+        (output_dir,) = done.directory.glob("outputs/*/*")
 
         assert sorted(path.name for path in output_dir.glob("gram/*/*.png")) == [
             "step_00000050.png",
@@ -48,37 +50,38 @@ class TestSideBySide:
         assert "summary: student_cls_token: 1 logged, 0 skipped" in done.output
 
 
-@after(
-    run(
+def test_null_switches_off_tilde_removes_and_colorlog_colours(run: Run) -> None:
+    done = run(
         "minimal",
         "python train.py '+callbacks=[gram,gram_teacher,gram_student]'"
         " callbacks.gram=null '~callbacks.gram_student'"
         " hydra/job_logging=colorlog hydra/hydra_logging=colorlog",
     )
-)
-def test_null_switches_off_tilde_removes_and_colorlog_colours(done: Done) -> None:
+
     assert "['EarlyStopping', 'Timer', 'GramMatrixCallback']" in done.output
     assert done.logged() == [("teacher_cls_token", 100, 40)]
-    assert "[\x1b[34mproject.callbacks.gram\x1b[0m]" in done.output
+    assert "[\x1b[34mgramscope.callbacks." in done.output
 
 
-@after(run("minimal", "python train.py experiment=watched"))
-def test_an_experiment_adds_a_preset_with_one_line(done: Done) -> None:
+def test_an_experiment_adds_a_preset_with_one_line(run: Run) -> None:
+    done = run("minimal", "python train.py experiment=watched")
+
     assert "['EarlyStopping', 'Timer', 'GramMatrixCallback']" in done.output
     assert done.logged() == [("teacher_cls_token", 100, 16)]
 
 
-@after(run("template", "python src/train.py 'callbacks=[default,gram_teacher]'"))
-def test_the_template_instantiates_a_preset_itself(done: Done) -> None:
+def test_the_template_instantiates_a_preset_itself(run: Run) -> None:
     """Its trainer is one of lightning.pytorch, its LightningModule returns the features."""
+    done = run("template", "python src/train.py 'callbacks=[default,gram_teacher]'")
+
     assert "callbacks: ['EarlyStopping', 'RichModelSummary', 'GramMatrixCallback']" in done.output
-    assert done.logged("template/logs/train/runs") == [("teacher_cls_token", 100, 24)]
-    assert list(done.directory.glob("template/logs/train/runs/*/csv/version_0/metrics.csv"))
+    assert done.logged("logs/train/runs") == [("teacher_cls_token", 100, 24)]
+    assert list(done.directory.glob("logs/train/runs/*/csv/version_0/metrics.csv"))
 
 
-@after(run("template", "python src/train.py hparams_search=random_optuna experiment=watched"))
-def test_the_template_searches_with_an_experiment_that_overrides_the_group(done: Done) -> None:
-    (sweep,) = done.directory.glob("template/logs/train/multiruns/*")
+def test_the_template_searches_with_an_experiment_that_overrides_the_group(run: Run) -> None:
+    done = run("template", "python src/train.py hparams_search=random_optuna experiment=watched")
+    (sweep,) = done.directory.glob("logs/train/multiruns/*")
 
     assert done.output.count("callbacks: ['EarlyStopping', 'RichModelSummary', 'Gram") == 2
     for job in ("0", "1"):
@@ -89,35 +92,37 @@ def test_the_template_searches_with_an_experiment_that_overrides_the_group(done:
     assert yaml.safe_load((sweep / "optimization_results.yaml").read_text())["name"] == "optuna"
 
 
-@after(run("no_conf", "python app.py +callbacks=gram_teacher"))
-def test_an_application_without_conf(done: Done) -> None:
+def test_an_application_without_conf(run: Run) -> None:
+    done = run("no_conf", "python app.py +callbacks=gram_teacher")
+
     assert "callbacks: ['GramMatrixCallback', 'Timer']" in done.output
-    assert done.logged("no_conf/outputs") == [("teacher_cls_token", 100, 40)]
+    assert done.logged("outputs") == [("teacher_cls_token", 100, 40)]
 
 
-@after(run("compose", "python notebook.py"))
-def test_the_compose_api(done: Done) -> None:
+def test_the_compose_api(run: Run) -> None:
+    done = run("compose", "python notebook.py")
+
     assert "callbacks: ['Timer', 'GramMatrixCallback', 'GramMatrixCallback']" in done.output
-    assert done.logged("compose/run") == [
+    assert done.logged("run") == [
         ("student_cls_token", 100, 80),
         ("teacher_cls_token", 100, 40),
     ]
 
 
-@after(
-    run(
+def test_hydra_zen_with_a_preset_and_with_a_config_of_its_own_making(run: Run) -> None:
+    done = run(
         "zen",
         "python train_zen.py '+callbacks=[gram_teacher,own_gram]'"
         " callbacks.own_gram.max_samples=10",
     )
-)
-def test_hydra_zen_with_a_preset_and_with_a_config_of_its_own_making(done: Done) -> None:
+
     assert "callbacks: ['Timer', 'GramMatrixCallback', 'GramMatrixCallback']" in done.output
     assert done.logged() == [("student_cls_token", 100, 10), ("teacher_cls_token", 100, 40)]
 
 
-@after(run("list", "python train_list.py"))
-def test_callbacks_in_a_list_with_named_and_nested_entries(done: Done) -> None:
+def test_callbacks_in_a_list_with_named_and_nested_entries(run: Run) -> None:
+    done = run("list", "python train_list.py")
+
     assert (
         "callbacks: ['Timer', 'GramMatrixCallback', 'GramMatrixCallback', 'EarlyStopping']"
         in done.output
@@ -125,22 +130,37 @@ def test_callbacks_in_a_list_with_named_and_nested_entries(done: Done) -> None:
     assert done.logged() == [("student_cls_token", 100, 80), ("teacher_cls_token", 100, 40)]
 
 
-@after(
-    run(
-        "packaged",
-        "python show.py '+callbacks=[gram_teacher,gram]' gram/feature=student_backbone"
-        " gram/samples=large gram/frequency=every_step"
-        " gram/frequency@callbacks.gram_teacher=rare",
-    )
-)
 class TestOnlyComposing:
-    """An application that never trains, and whose own `conf` is a package."""
+    """An application that never trains, and has the packages `conf`, `project` and `tests`."""
+
+    @pytest.fixture
+    def done(self, run: Run) -> Done:
+        """What becomes of it."""
+        return run(
+            "packaged",
+            "python show.py '+callbacks=[gram_teacher,gram]' gram/feature=student_backbone"
+            " gram/samples=large gram/frequency=every_step"
+            " gram/frequency@callbacks.gram_teacher=rare",
+        )
 
     def test_it_pays_for_no_torch(self, done: Done) -> None:
         assert "imported: []" in done.output
 
-    def test_its_package_conf_stays_its_own(self, done: Done) -> None:
-        assert "conf: A package of the application's own" in done.output
+    def test_its_packages_stay_its_own(self, done: Done) -> None:
+        ours = "['The configs, as a package.', 'The application.', 'Tests of its own.']"
+        assert ours in done.output
+
+    def test_a_bare_start_says_nothing_of_ours(self, run: Run) -> None:
+        done = run("packaged", "python show.py")
+
+        assert "gram" not in done.output.lower()
+        assert done.result.stderr == ""
+
+    def test_presets_become_callbacks(self, run: Run) -> None:
+        done = run("packaged", "python show.py '+callbacks=[gram_teacher,gram_student]' make=true")
+
+        made = done.output.partition("made:")[2]
+        assert made.count("<gramscope.callbacks.") == 2
 
     def test_sub_groups_reach_the_preset_they_are_for(self, done: Done) -> None:
         callbacks = yaml.safe_load(done.output.partition("imported:")[0])["callbacks"]
@@ -153,6 +173,7 @@ class TestOnlyComposing:
         ]
 
 
-@after(run("template", "python src/train.py experiment=added --cfg job --package callbacks"))
-def test_an_experiment_adds_where_the_defaults_select_the_group(done: Done) -> None:
+def test_an_experiment_adds_where_the_defaults_select_the_group(run: Run) -> None:
+    done = run("template", "python src/train.py experiment=added --cfg job --package callbacks")
+
     assert list(yaml.safe_load(done.output)) == ["early_stopping", "model_summary", "gram_teacher"]

@@ -4,13 +4,13 @@ import shlex
 
 import yaml
 
-from tests.foreign.running import Done, after, run
+from tests.commands import Run
 
 PRESETS = ("gram", "gram_global", "gram_student", "gram_teacher")
 
 
-@after(run("minimal", "python train.py --help"))
-def test_help_lists_presets_and_options(done: Done) -> None:
+def test_help_lists_presets_and_options(run: Run) -> None:
+    done = run("minimal", "python train.py --help")
     listed = dict(line.split(": ", 1) for line in done.output.splitlines() if ": " in line)
 
     assert {*PRESETS, "own"} <= set(listed["callbacks"].split(", "))
@@ -19,15 +19,15 @@ def test_help_lists_presets_and_options(done: Done) -> None:
     assert "often" in listed["gram/frequency"].split(", ")
 
 
-@after(run("minimal", "python train.py --info plugins"))
-def test_info_says_what_the_plugin_costs(done: Done) -> None:
+def test_info_says_what_the_plugin_costs(run: Run) -> None:
+    done = run("minimal", "python train.py --info plugins")
     (line,) = [line for line in done.output.splitlines() if "hydra_gramscope" in line]
 
     assert "hydra_plugins.hydra_gramscope" in line
 
 
-@after(run("minimal", "python train.py +callbacks=gram_teacher --info defaults"))
-def test_info_defaults_shows_where_each_part_comes_from(done: Done) -> None:
+def test_info_defaults_shows_where_each_part_comes_from(run: Run) -> None:
+    done = run("minimal", "python train.py +callbacks=gram_teacher --info defaults")
     rows = [[cell.strip() for cell in line.split("|")] for line in done.output.splitlines()]
     packages = {row[1]: row[2] for row in rows if len(row) > 3}
 
@@ -36,8 +36,8 @@ def test_info_defaults_shows_where_each_part_comes_from(done: Done) -> None:
     assert packages["callbacks/own"] == "callbacks"
 
 
-@after(run("minimal", "python train.py +callbacks=gram_student --cfg job --package callbacks"))
-def test_cfg_shows_every_value(done: Done) -> None:
+def test_cfg_shows_every_value(run: Run) -> None:
+    done = run("minimal", "python train.py +callbacks=gram_student --cfg job --package callbacks")
     shown = yaml.safe_load(done.output)
 
     assert list(shown) == ["stop_if_broken", "timer", "gram_student"]
@@ -79,18 +79,23 @@ OFFERS = {
 }
 
 
-@after(run("minimal", completions("python train.py", *OFFERS)))
-def test_the_tab_key_offers_presets_options_and_values(done: Done) -> None:
+def test_the_tab_key_offers_presets_options_and_values(run: Run) -> None:
+    done = run("minimal", completions("python train.py", *OFFERS))
+
     assert dict(zip(OFFERS, done.output.splitlines(), strict=True)) == OFFERS
 
 
 JOB_OFFERS = {
-    "gramscope-train +callbacks=gram_s": "+callbacks=gram_student",
-    "gramscope-train logger=t": "logger=tensorboard",
-    "gramscope-train trainer.max_st": "trainer.max_steps=",
+    "scripts/train +callbacks=gram_s": "+callbacks=gram_student",
+    "scripts/train logger=t": "logger=tensorboard",
+    "scripts/train trainer.max_st": "trainer.max_steps=",
 }
 
 
-@after(run("", completions("gramscope-train", *JOB_OFFERS)))
-def test_the_tab_key_serves_the_training_job_too(done: Done) -> None:
-    assert dict(zip(JOB_OFFERS, done.output.splitlines(), strict=True)) == JOB_OFFERS
+def test_the_tab_key_serves_the_training_job_too(run: Run) -> None:
+    done = run("", f"{completions('scripts/train', *JOB_OFFERS)}\ncomplete -p train")
+
+    *offers, registered = done.output.splitlines()
+    assert dict(zip(JOB_OFFERS, offers, strict=True)) == JOB_OFFERS
+    # Bash looks for the last part of what is typed.
+    assert registered.endswith("hydra_bash_completion train")

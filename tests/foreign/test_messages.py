@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.foreign.running import Done, after, run
+from tests.commands import Done, Run
 
 PRESETS = ("gram", "gram_global", "gram_student", "gram_teacher")
 
@@ -14,27 +14,23 @@ def message(done: Done) -> str:
     return " ".join(done.result.output.split())
 
 
-@after(
-    run("shadowed", "python shadowed.py +callbacks=gram_teacher"),
-    run("shadowed", "python shadowed.py --config-name naming"),
-    ids=["command line", "config"],
-)
-def test_a_preset_that_no_plugin_provides_arrives_as_a_string(done: Done) -> None:
-    said = message(done)
+@pytest.mark.parametrize("naming", ["+callbacks=gram_teacher", "--config-name naming"])
+def test_a_preset_that_no_plugin_provides_arrives_as_a_string(naming: str, run: Run) -> None:
+    said = message(run("shadowed", f"python shadowed.py {naming}"))
 
     assert said.count("Expected `callbacks` to be a callback") == 1
     assert "'gram_teacher' is a preset, and it did not reach the config as one" in said
     assert "`pip install hydra-gramscope`" in said
 
 
-@after(run("shadowed", "python shadowed.py --config-name selecting"))
-def test_a_defaults_list_names_a_preset_that_no_plugin_provides(done: Done) -> None:
-    assert "Could not find 'callbacks/gram_teacher'" in message(done)
+def test_a_defaults_list_names_a_preset_that_no_plugin_provides(run: Run) -> None:
+    said = message(run("shadowed", "python shadowed.py --config-name selecting"))
+
+    assert "Could not find 'callbacks/gram_teacher'" in said
 
 
-@after(run("shadowed", "python shadowed.py --config-name nameless"))
-def test_a_node_without_target(done: Done) -> None:
-    said = message(done)
+def test_a_node_without_target(run: Run) -> None:
+    said = message(run("shadowed", "python shadowed.py --config-name nameless"))
 
     assert said.count("Expected `callbacks.gram_student` to be a callback") == 1
     assert "no `_target_`" in said
@@ -42,19 +38,20 @@ def test_a_node_without_target(done: Done) -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@after(run("packaged", "python show.py +callbacks=gram_techer"))
-def test_a_misspelt_preset_is_answered_with_the_presets_there_are(done: Done, preset: str) -> None:
-    said = message(done)
+def test_a_misspelt_preset_is_answered_with_the_presets_there_are(run: Run, preset: str) -> None:
+    said = message(run("packaged", "python show.py +callbacks=gram_techer"))
 
     assert "Could not find 'callbacks/gram_techer'" in said
     assert preset in said.partition("Available options")[2].split()
 
 
-@after(run("list", "python train_list.py +callbacks=gram_teacher"))
-def test_a_preset_added_to_a_list(done: Done) -> None:
-    assert "Cannot merge DictConfig with ListConfig" in message(done)
+def test_a_preset_added_to_a_list(run: Run) -> None:
+    said = message(run("list", "python train_list.py +callbacks=gram_teacher"))
+
+    assert "Cannot merge DictConfig with ListConfig" in said
 
 
-@after(run("template", "python src/train.py +callbacks=gram_teacher"))
-def test_a_preset_added_where_the_defaults_select_the_group(done: Done) -> None:
-    assert "Multiple values for callbacks" in message(done)
+def test_a_preset_added_where_the_defaults_select_the_group(run: Run) -> None:
+    said = message(run("template", "python src/train.py +callbacks=gram_teacher"))
+
+    assert "Multiple values for callbacks" in said

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +17,12 @@ from hydra.utils import instantiate
 from gramscope.callbacks import GramMatrixCallback
 from gramscope.metrics import gram_matrix
 from project.train import CONFIG_DIR
+from tests.commands import Commands
+from tests.foreign import planning
 from tests.gramscope.callbacks.test_observer import assert_same
 from tests.support import events, trainer, wandb_history, wandb_images
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def job(directory: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    """Run the training command in ``directory``, its output below ``run``."""
-    done = subprocess.run(
-        [sys.executable, "-m", "project.train", "hydra.run.dir=run", *overrides],
-        cwd=directory,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done
 
 
 def parts(*overrides: str) -> tuple[Any, Any]:
@@ -49,64 +33,56 @@ def parts(*overrides: str) -> tuple[Any, Any]:
     return instantiate(cfg.data), instantiate(cfg.model)
 
 
-SMALL = ("data.batch_size=8", "trainer.max_steps=6")
-
-
-def test_wandb_holds_one_picture_for_each_due_step(tmp_path: Path) -> None:
-    done = job(
-        tmp_path,
-        "+callbacks=gram_teacher",
-        "callbacks.gram_teacher.log_every_n_steps=2",
-        "trainer.log_every_n_steps=1",
-        "callbacks.knn_probe=null",
-        *SMALL,
+def test_wandb_holds_one_picture_for_each_due_step(commands: Commands) -> None:
+    done = commands.run(
+        None,
+        "scripts/train +callbacks=gram_teacher callbacks.gram_teacher.log_every_n_steps=2"
+        " trainer.log_every_n_steps=1 trainer.max_steps=6"
+        " callbacks.knn_probe=null data.batch_size=8",
     )
 
-    images = wandb_images(tmp_path, "gram_matrix")
+    said = done.output
+    images = wandb_images(done.directory, "gram_matrix")
     assert sorted(images) == [2, 4, 6]
     assert all(path.stat().st_size > 10_000 for path in images.values())
     scalars = [
         row["trainer/global_step"]
-        for row in wandb_history(tmp_path)
+        for row in wandb_history(done.directory)
         if "representation/offdiag_mean" in row
     ]
     assert scalars == [2, 4, 6]
-    assert "gram_matrix" in done.stdout
-    assert "wandb sync" in done.stdout
-    assert "3 logged, 0 skipped" in done.stdout
+    assert "gram_matrix" in said
+    assert "wandb sync" in said
+    assert "3 logged, 0 skipped" in said
 
 
-def test_two_processes_show_one_matrix_over_both_ranks_samples(tmp_path: Path) -> None:
-    job(
-        tmp_path,
-        "+callbacks=[gram_teacher,gram_student]",
-        "callbacks.gram_teacher.log_every_n_steps=1",
-        "callbacks.gram_student.log_every_n_steps=2",
-        "trainer=ddp_cpu",
-        "callbacks.knn_probe=null",
-        "logger=csv",
-        "data.batch_size=8",
-        "trainer.max_steps=2",
+def test_two_processes_show_one_matrix_over_both_ranks_samples(commands: Commands) -> None:
+    planned = planning.plan(
+        "scripts/train '+callbacks=[gram_teacher,gram_student]' trainer=ddp_cpu"
     )
+    assert planned is not None
 
-    found = [
-        (e["log_key"], e["step"], e["n"], e["world_size"]) for e in events(tmp_path / "run/gram")
-    ]
+    done = commands.run(*planned)
+
+    assert done.output.count("finished") == 1
+    (output,) = done.directory.glob("outputs/*/*")
+    found = [(e["log_key"], e["step"], e["n"], e["world_size"]) for e in events(output / "gram")]
     assert sorted(found) == [
-        ("gram_matrix/student_cls_token", 2, 96, 2),  # 2 ranks, 8 crops, 6 views
-        ("gram_matrix/teacher_cls_token", 1, 32, 2),  # 2 ranks, 8 crops, 2 global views
-        ("gram_matrix/teacher_cls_token", 2, 32, 2),
+        ("gram_matrix/student_cls_token", 2, 48, 2),  # 2 ranks, 4 crops, 6 views
+        ("gram_matrix/teacher_cls_token", 1, 16, 2),  # 2 ranks, 4 crops, 2 global views
+        ("gram_matrix/teacher_cls_token", 2, 16, 2),
+        ("gram_matrix/teacher_cls_token", 3, 16, 2),
     ]
     # The teacher of the first step is the one that the seed makes, and so are both batches.
-    data, model = parts("data.batch_size=8", "trainer=ddp_cpu")
+    data, model = parts("trainer=ddp_cpu", *shlex.split(planning.SMALL))
     data.setup("fit")
     stream = data.train_dataloader().dataset
-    with np.load(tmp_path / "run/gram/gram_matrix.teacher_cls_token/step_00000001.npz") as saved:
+    with np.load(output / "gram/gram_matrix.teacher_cls_token/step_00000001.npz") as saved:
         gram, rank = saved["gram"], saved["rank"]
-    assert rank.tolist() == [0] * 16 + [1] * 16
+    assert rank.tolist() == [0] * 8 + [1] * 8
     with torch.no_grad():
         rows = [
-            model.model(stream.__getitems__(range(r, 16, 2)))["teacher_cls_token"] for r in range(2)
+            model.model(stream.__getitems__(range(r, 8, 2)))["teacher_cls_token"] for r in range(2)
         ]
     expected = gram_matrix(torch.cat(rows)).numpy()
     np.testing.assert_allclose(gram, expected, atol=1e-4)

@@ -1,13 +1,14 @@
 """The training job as its users start it: a command in a directory of their own."""
 
-import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-Done = subprocess.CompletedProcess[str]
+from tests.integration.conftest import Run
+from tests.support import events
+
+# What is there before a command runs.
+GIVEN = {"conf", "scripts", "standin.py", "__pycache__"}
 
 
 def files(directory: Path, *but: str) -> list[str]:
@@ -16,14 +17,7 @@ def files(directory: Path, *but: str) -> list[str]:
     return [name for name in names if not {".hydra", *but} & set(Path(name).parts)]
 
 
-def events(directory: Path) -> list[dict[str, object]]:
-    """What a gram callback wrote."""
-    return [json.loads(line) for line in (directory / "events.jsonl").read_text().splitlines()]
-
-
-def test_ctrl_c_ends_cleanly_with_everything_so_far(
-    run: Callable[..., Done], tmp_path: Path
-) -> None:
+def test_ctrl_c_ends_cleanly_with_everything_so_far(run: Run) -> None:
     done = run(
         "+callbacks=gram",
         "gram/frequency=often",
@@ -32,11 +26,11 @@ def test_ctrl_c_ends_cleanly_with_everything_so_far(
         "hydra.run.dir=run",
     )
 
-    assert done.returncode == 130, done.stderr
-    assert "Traceback" not in done.stderr
-    assert "interrupted  after 12 optimizer steps" in done.stdout
-    assert [event["status"] for event in events(tmp_path / "run" / "gram")] == ["logged"]
-    assert files(tmp_path / "run", "gram") == [
+    assert done.result.returncode == 130, done.result.stderr
+    assert "Traceback" not in done.result.stderr
+    assert "interrupted  after 12 optimizer steps" in done.result.stdout
+    assert [event["status"] for event in events(done.directory / "run" / "gram")] == ["logged"]
+    assert files(done.directory / "run", "gram") == [
         "checkpoints/last.ckpt",
         "checkpoints/step_00000012.ckpt",
         "csv/hparams.yaml",
@@ -45,43 +39,38 @@ def test_ctrl_c_ends_cleanly_with_everything_so_far(
     ]
 
 
-def test_a_run_without_faults_warns_of_nothing(run: Callable[..., Done]) -> None:
-    done = run("+callbacks=[gram_teacher,gram_student]", "data.num_workers=1")
+def test_a_run_without_faults_warns_of_nothing(run: Run) -> None:
+    # Importing may warn, too.
+    done = run("+callbacks=[gram_teacher,gram_student]", "data.num_workers=1", warm=False)
 
-    assert done.returncode == 0, done.stderr
-    assert "warn" not in done.stderr.lower()
-
-
-@pytest.mark.distributed
-@pytest.mark.slow
-def test_two_processes_write_one_run(run: Callable[..., Done], tmp_path: Path) -> None:
-    done = run("trainer=ddp_cpu", "+callbacks=gram", "gram/frequency=often", "hydra.run.dir=run it")
-
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("finished") == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["run it"]
-    logged = events(tmp_path / "run it" / "gram")
-    assert [(e["step"], e["world_size"], e["n"]) for e in logged] == [(10, 2, 16), (20, 2, 16)]
+    assert done.output
+    assert "warn" not in done.result.stderr.lower()
 
 
 @pytest.mark.distributed
 @pytest.mark.slow
-def test_a_sweep_of_jobs_on_two_processes_keeps_them_apart(
-    run: Callable[..., Done], tmp_path: Path
-) -> None:
-    done = run("trainer=ddp_cpu", "model.width=4,8", "hydra.sweep.dir=sweep", flags=("--multirun",))
+def test_a_sweep_of_jobs_on_two_processes_keeps_them_apart(run: Run) -> None:
+    done = run(
+        "trainer=ddp_cpu",
+        "+callbacks=gram",
+        "gram/frequency=often",
+        "model.width=4,8",
+        "hydra.sweep.dir=a sweep",
+        flags=("--multirun",),
+    )
 
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("finished") == 2
-    assert [path.name for path in tmp_path.iterdir()] == ["sweep"]
+    assert done.output.count("finished") == 2
+    assert {path.name for path in done.directory.iterdir()} - GIVEN == {"a sweep"}
     for job in ("0", "1"):
-        assert files(tmp_path / "sweep" / job) == [
+        assert files(done.sweep / job, "gram") == [
             "checkpoints/last.ckpt",
             "csv/hparams.yaml",
             "csv/metrics.csv",
             "train.log",
             "train_ddp_process_1.log",
         ]
+        logged = events(done.sweep / job / "gram")
+        assert [(e["step"], e["world_size"], e["n"]) for e in logged] == [(10, 2, 16), (20, 2, 16)]
 
 
 @pytest.mark.parametrize(
@@ -95,10 +84,8 @@ def test_a_sweep_of_jobs_on_two_processes_keeps_them_apart(
     ],
     ids=["preset", "key", "option", "value", "output directory"],
 )
-def test_bad_input_is_answered_with_one_message(
-    override: str, said: str, run: Callable[..., Done]
-) -> None:
-    done = run(override)
+def test_bad_input_is_answered_with_one_message(override: str, said: str, run: Run) -> None:
+    done = run(override).result
 
     assert done.returncode == 1
     assert done.stderr.count(said) == 1

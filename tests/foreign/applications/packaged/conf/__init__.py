@@ -1,1 +1,1 @@
-"""A package of the application's own, with the commonest of names."""
+"""The configs, as a package."""
