@@ -35,6 +35,7 @@ class _Fit:
     """What works for one callback during one fit."""
 
     monitor: Monitor
+    publisher: Publisher
     cadence: Cadence
     source: FeatureSource
 
@@ -202,11 +203,14 @@ class MonitorCallback(Callback):
             return None
         self._names = names(configs)[siblings.index(self)]
         self._cost = Cost()
-        monitor = self._monitor(trainer, engine, directory)
+        publisher = Publisher(trainer.loggers, self._names.prefix)
+        monitor = self._monitor(trainer, engine, publisher, directory)
         source = FeatureSource(trainer, pl_module, self.config, monitor, self._cost)
-        return _Fit(monitor, Cadence(self.config.log_every_n_steps), source)
+        return _Fit(monitor, publisher, Cadence(self.config.log_every_n_steps), source)
 
-    def _monitor(self, trainer: Any, engine: Engine, fallback: Path) -> Monitor:
+    def _monitor(
+        self, trainer: Any, engine: Engine, publisher: Publisher, fallback: Path
+    ) -> Monitor:
         config, log_key = self.config, self._names.log_key
         save_dir = None if config.save_dir is None else Path(config.save_dir)
         if save_dir is None and not any(map(takes_images, trainer.loggers)):
@@ -215,7 +219,6 @@ class MonitorCallback(Callback):
                 said = "None of the trainer's loggers takes images, so %s goes to %s."
                 log.warning(said, log_key, save_dir)
         self._pictures = save_dir and directory_of(save_dir, log_key)
-        publisher = Publisher(trainer.loggers, self._names.prefix)
         return Monitor(
             config.feature_key,
             config.max_samples,
@@ -236,6 +239,7 @@ class MonitorCallback(Callback):
             return
         capture = fit.source.take()
         if due:
+            fit.publisher.axis[trainer.global_step] = _logger_step(trainer)
             fit.monitor.submit(trainer.global_step, capture)
         self._cost.end_step(due=due)
 
@@ -258,6 +262,13 @@ class MonitorCallback(Callback):
             self.engine = None
         if fit.monitor.is_root:
             log.info("%s", self.summary)
+
+
+def _logger_step(trainer: Any) -> int:
+    """Lightning logs by batches that stepped, of which several optimizers make more steps."""
+    loop = getattr(getattr(trainer, "fit_loop", None), "epoch_loop", None)
+    batches = getattr(loop, "_batches_that_stepped", None)
+    return int(trainer.global_step if batches is None else batches + 1)
 
 
 class _Ending(Callback):

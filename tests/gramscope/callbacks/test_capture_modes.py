@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
 from gramscope.callbacks import GramMatrixCallback
+from gramscope.monitor.isolation import undisturbed
 from tests.support import TinyNet, TinySSL, events, trainer
 
 
@@ -254,3 +256,21 @@ def test_tensor_subclasses_and_inference_mode_reach_no_other_thread(tmp_path: Pa
     trainer(tmp_path, [callback], max_steps=4).fit(OfASubclass())
 
     assert callback.outcomes == {"logged": 4}
+
+
+class LooksAhead(pl.Callback):
+    """Calls the model itself at the batch's start, after every other callback."""
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, *args: Any) -> None:
+        with undisturbed(pl_module):
+            pl_module.model(torch.ones(8, 8))
+
+
+def test_a_forward_pass_of_another_callback_is_not_taken_for_the_step_s(tmp_path: Path) -> None:
+    module = Recorder()
+    callback = GramMatrixCallback(2, save_dir=tmp_path / "gram")
+
+    trainer(tmp_path, [callback, LooksAhead()], max_steps=2).fit(module)
+
+    expected = cosine(module.seen["teacher_cls_token"])
+    np.testing.assert_allclose(gram(tmp_path, 2), expected, atol=1e-6)
