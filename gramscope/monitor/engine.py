@@ -32,12 +32,17 @@ class Engine:
         max_samples: Largest number of rows of any monitor that will use it.
         timeout_s: Seconds to wait for a picture.
         patience_s: Seconds to wait for a peer, which costs training nothing.
+        name: Alike on all ranks and different from other engines'; ``None``: the how many-th.
     """
 
     def __init__(
-        self, max_samples: int, timeout_s: float = 60.0, patience_s: float = PATIENCE_S
+        self,
+        max_samples: int,
+        timeout_s: float = 60.0,
+        patience_s: float = PATIENCE_S,
+        name: str | None = None,
     ) -> None:
-        self.exchange = Exchange(max_samples, patience_s)
+        self.exchange = Exchange(max_samples, patience_s, name)
         self.warn = WarnOnce(logging.WARNING if self.exchange.is_root else logging.INFO)
         self._recorder = Recorder(timeout_s, self.warn) if self.exchange.is_root else None
         self._worker: Worker[DueStep] = Worker(

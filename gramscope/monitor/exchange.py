@@ -92,7 +92,9 @@ class Exchange:
         patience_s: Seconds to wait for a peer, which costs training nothing.
     """
 
-    def __init__(self, max_samples: int, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, max_samples: int, patience_s: float = PATIENCE_S, name: str | None = None
+    ) -> None:
         together = dist.is_available() and dist.is_initialized()
         self.rank = dist.get_rank() if together else 0
         self.world_size = dist.get_world_size() if together else 1
@@ -102,11 +104,8 @@ class Exchange:
         self._link: Link | None = None
         self._sequence = 0
         if len(self._members) > 1 and self.is_member:
-            self._link = Link(self.rank, self._members, patience_s)
-            try:
-                self._link.connect()
-            except Exception as error:
-                self._lose(self._link, error)
+            place = self._members.index(self.rank)
+            self._link = Link(place, len(self._members), patience_s, name)
 
     @property
     def is_member(self) -> bool:
@@ -148,14 +147,14 @@ class Exchange:
         """
         self._sequence += 1
         if self._link is not None and self._link.group is None:
-            self._meet_again(self._link, f"{tag}@{step}")
+            self._meet(self._link, f"{tag}@{step}")
         if features is not None and features.dtype not in _FLOATS:
             features = features.to(_COMMON)
         mine = self._status(zlib.crc32(f"{tag}@{step}".encode()), features, spacing, reason)
         if self._link is None or self._link.group is None:
             return self._alone(mine, features)
         try:
-            return self._together(self._link.group, mine, features)
+            return self._together(self._link, self._link.group, mine, features)
         except Exception as error:
             self._lose(self._link, error)
             return self._alone(mine, features)
@@ -168,7 +167,7 @@ class Exchange:
 
     def hang_up(self, why: str) -> None:
         """Have peers get an error at once instead of waiting for this rank's next call."""
-        if self._link is not None and self._link.group is not None:
+        if self._link is not None:
             self._lose(self._link, ConnectionError(why))
 
     def stop(self) -> None:
@@ -182,17 +181,20 @@ class Exchange:
             self._link.stop()
             self._link.lose()
 
-    def _meet_again(self, link: Link, event: str) -> None:
+    def _meet(self, link: Link, event: str) -> None:
         try:
-            sequence = link.meet_again(self._sequence, event)
+            sequence = link.meet(self._sequence, event)
         except StoppedError:
+            self.lost = self.lost or Reason.peer_lost
             return
         except Exception as error:
             self._lose(link, error)
             return
         if sequence:
-            self._sequence, self.lost = sequence, Reason.none
-            self._say("Rank %d's monitor has its peers back, at %s.", self.rank, event)
+            self._sequence = sequence
+            if self.lost:
+                self._say("Rank %d's monitor has its peers back, at %s.", self.rank, event)
+            self.lost = Reason.none
 
     def _status(
         self, tag: int, features: Tensor | None, spacing: tuple[int, int], reason: Reason
@@ -203,13 +205,17 @@ class Exchange:
         kind = _FLOATS.index(features.dtype)
         return _Status(self._sequence, tag, int(reason), rows, dim, kind, *spacing)
 
-    def _together(self, group: Group, mine: _Status, features: Tensor | None) -> Gathered | None:
+    def _together(
+        self, link: Link, group: Group, mine: _Status, features: Tensor | None
+    ) -> Gathered | None:
         row = torch.tensor(mine, dtype=torch.int64, device="cpu")
+        ranks = [self._members[place] for place in link.members]
         rows = group.all_gather(row)
-        statuses = dict(zip(self._members, (_Status(*r.tolist()) for r in rows), strict=True))
+        statuses = dict(zip(ranks, (_Status(*r.tolist()) for r in rows), strict=True))
         if any(s[:2] != mine[:2] for s in statuses.values()):  # as all of them see
             raise _OutOfStepError("they disagree on which event comes next")
-        reasons = {rank: Reason(s.reason) for rank, s in statuses.items() if s.reason}
+        reasons = {rank: Reason.peer_lost for rank in self._members if rank not in statuses}
+        reasons |= {rank: Reason(s.reason) for rank, s in statuses.items() if s.reason}
         giving = {rank: s for rank, s in statuses.items() if s.rows and not s.reason}
         if reasons.get(0) is Reason.backlog or not giving:  # nobody there to receive, or to send
             return self._nothing(reasons) if self.is_root else None
@@ -220,17 +226,18 @@ class Exchange:
         own = features if self.rank in giving else None
         packed = _pack(own, max(s.rows for s in giving.values()), dim, dtype)
         buffers = group.gather(packed)
-        return None if buffers is None else self._unpack(buffers, giving, dtype, reasons)
+        if buffers is None:
+            return None
+        return self._unpack(dict(zip(ranks, buffers, strict=True)), giving, dtype, reasons)
 
     def _unpack(
         self,
-        buffers: list[Tensor],
+        buffers: dict[int, Tensor],
         giving: dict[int, _Status],
         dtype: torch.dtype,
         reasons: dict[int, Reason],
     ) -> Gathered:
-        sent = zip(self._members, buffers, strict=True)
-        packed = torch.cat([b[: giving[rank].rows] for rank, b in sent if rank in giving])
+        packed = torch.cat([buffers[rank][: s.rows] for rank, s in giving.items()])
         rank = torch.cat([_full(s.rows, rank) for rank, s in giving.items()])
         index = torch.cat([s.positions for s in giving.values()])
         return Gathered(_computable(packed.view(dtype)), rank, index, reasons)

@@ -29,16 +29,16 @@ class StoppedError(Exception):
 class Store:
     """What ranks tell each other without meeting; safe beside training, whose store it copies.
 
-    Construct it on every rank at the same point.
+    Construct it on every rank at the same point, with the same name if it has one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str | None = None) -> None:
         store = dist.distributed_c10d._get_default_store()
         # An operation of one client waits for those before it, training's too.
         own = store.clone() if hasattr(store, "clone") else store
         self.heals = own is not store
         """Whether it can be used while training uses its own."""
-        self.prefixed = PrefixStore(f"gramscope/{next(_exchanges)}", own)
+        self.prefixed = PrefixStore(f"gramscope/{name or next(_exchanges)}", own)
 
     def put(self, key: str, value: str = "") -> None:
         """Tell all ranks."""

@@ -13,46 +13,43 @@ _POLL_S = 0.1
 
 
 class Link:
-    """What the monitor threads of all members meet by.
+    """What the monitor threads of all members meet by, from the first event on.
 
-    After a loss, each member says that it is ready for the next generation of connections. Rank 0
-    goes on alone until all are, and then names the event at which they meet again; the others
-    wait for that, which costs training nothing, and pass over the events before it.
+    Each member says that it is ready for the next generation of connections. When all are, rank 0
+    names the event at which they meet and who is there. After a loss it goes on alone until then;
+    the others wait for its word, which costs training nothing, and pass over the events before.
 
     Construct it on every rank at the same point; then use it from one thread.
+
+    Args:
+        place: This rank's position among the members.
+        size: How many members there are.
+        patience_s: Seconds to wait for a member.
+        name: Alike on all ranks, and different from that of every other link.
     """
 
-    def __init__(self, rank: int, members: list[int], patience_s: float) -> None:
-        self._place, self._size = members.index(rank), len(members)
+    def __init__(self, place: int, size: int, patience_s: float, name: str | None = None) -> None:
+        self._place, self._size = place, size
         self._patience_s = patience_s
         self._stop = threading.Event()
         self._generation = 0
-        self._store = Store()
+        self._is_ready = False
+        self._store = Store(name)
         self.group: Group | None = None
         """``None`` while there are no connections."""
-
-    def connect(self) -> None:
-        """Meet the other members; waits for them.
-
-        Raises:
-            RuntimeError: If they do not come.
-        """
-        self.group = Group(
-            *(self._store, self._generation, self._place, self._size),
-            *(self._patience_s, self._stop),
-        )
+        self.members: list[int] = []
+        """The places of those that have met, in order."""
 
     def lose(self) -> None:
-        """Hang up, and be ready to meet again."""
+        """Hang up; `meet` makes the next connections."""
         group, self.group = self.group, None
         if group is not None:
             group.close()
-        if self._store.heals and not self._stop.is_set():
-            self._store.put(f"{self._generation}/gone")
-            self._next_generation()
+        self._store.put(f"{self._generation}/gone")
+        self._next_generation()
 
-    def meet_again(self, sequence: int, event: str) -> int:
-        """Make new connections if this is the event to do so at.
+    def meet(self, sequence: int, event: str) -> int:
+        """Make connections if this is the event to do so at.
 
         Args:
             sequence: The event's number on this rank.
@@ -63,38 +60,70 @@ class Link:
 
         Raises:
             RuntimeError: If the other members do not come.
+            StoppedError: If there will be no connections any more.
         """
+        if self._generation and not self._store.heals:
+            return 0
+        if not self._is_ready:
+            self._store.put(self._key("ready", self._place))
+            self._is_ready = True
         start = f"{self._generation}/start"
-        if self._place == 0 and self._all_ready():
-            self._store.put(start, f"{sequence} {event}")
-        elif self._place == 0 or not self._told(start):
+        if self._place:
+            if not self._told(start):
+                return 0
+        elif members := self._present():
+            self._store.put(start, f"{sequence} {','.join(map(str, members))} {event}")
+        else:
             return 0
-        number, _, name = self._store.get(start).partition(" ")
-        if name != event:
+        number, places, name = self._store.get(start).split(" ", 2)
+        self.members = [int(place) for place in places.split(",")]
+        if name != event or self._place not in self.members:
             return 0
-        self.connect()
+        self._connect()
         return int(number)
 
     def stop(self) -> None:
         """End all waiting, here and on ranks that wait for this one; from any thread."""
         self._stop.set()
         with suppress(Exception):  # the store ends with rank 0
-            self._store.put("stopped")
+            self._store.put(f"off/{self._place}")
+
+    def _connect(self) -> None:
+        if len(self.members) < 2:
+            return
+        self.group = Group(
+            self._store,
+            self._generation,
+            self.members.index(self._place),
+            len(self.members),
+            self._patience_s,
+            self._stop,
+        )
 
     def _next_generation(self) -> None:
         self._generation += 1
-        self._store.put(f"{self._generation}/ready/{self._place}")
+        self._is_ready = False
 
-    def _all_ready(self) -> bool:
-        ready = [f"{self._generation}/ready/{place}" for place in range(self._size)]
-        return self._store.heals and self._store.has(*ready)
+    def _key(self, word: str, place: int) -> str:
+        return f"{self._generation}/{word}/{place}"
+
+    def _present(self) -> list[int]:
+        """All members that are not off, once they are ready; at the beginning, wait for that."""
+        while True:
+            there = [p for p in range(self._size) if not self._store.has(f"off/{p}")]
+            if self._store.has(*(self._key("ready", place) for place in there)):
+                return there if len(there) > 1 else []
+            if self._generation:
+                return []
+            if self._stop.wait(_POLL_S):
+                raise StoppedError
 
     def _told(self, start: str) -> bool:
         """Wait for rank 0's word; False if there will be none of this generation."""
         while not self._store.has(f"{self._generation}/gone"):
             if self._store.has(start):
                 return True
-            if self._stop.wait(_POLL_S) or self._store.has("stopped"):
+            if self._stop.wait(_POLL_S) or self._store.has("off/0"):
                 raise StoppedError
         self._next_generation()
         return False

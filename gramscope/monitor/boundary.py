@@ -1,0 +1,53 @@
+"""The one door between training and this project.
+
+Every entry from training (a hook, a property that a logger reads, a call of a plain loop) goes
+through it; nothing behind it needs to catch anything for training's sake.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+__all__ = ["guarded"]
+
+log = logging.getLogger(__name__)
+
+Entry = TypeVar("Entry", bound=Callable[..., Any])
+
+
+def guarded(otherwise: Callable[[], Any] = lambda: None) -> Callable[[Entry], Entry]:
+    """Keep from the caller whatever a method raises.
+
+    The object's `recover` is told of it, with the method's arguments, and brings things in order;
+    if that fails too, its `give_up` says so to whoever waits for it. Ctrl-C goes through.
+
+    Args:
+        otherwise: Makes what the caller gets instead.
+    """
+
+    def decorate(entry: Entry) -> Entry:
+        @functools.wraps(entry)
+        def enter(self: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return entry(self, *args, **kwargs)
+            except Exception as error:
+                _contain(self, error, args, kwargs)
+                return otherwise()
+
+        return enter  # type: ignore[return-value]
+
+    return decorate
+
+
+def _contain(entered: Any, error: Exception, args: Any, kwargs: Any) -> None:
+    with suppress(Exception):
+        log.warning("%s met %r. Training goes on.", type(entered).__name__, error, exc_info=error)
+    try:
+        entered.recover(error, *args, **kwargs)
+    except Exception:
+        with suppress(Exception):
+            entered.give_up()
