@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gramscope.events import Event, Reason
 from gramscope.monitor.account import Account
+from gramscope.monitor.boundary import guarded
 from gramscope.monitor.capture import StepCapture
 from gramscope.monitor.due_step import Channel, DueStep
 from gramscope.monitor.engine import Engine
@@ -114,6 +115,7 @@ class Monitor:
             pool=self._channel.pool,
         )
 
+    @guarded()
     def observe(self, *, step: int, features: Tensor | Mapping[str, Any]) -> None:
         """Channel one step; every rank must call it for the same steps.
 
@@ -127,35 +129,51 @@ class Monitor:
         capture.end_micro_batch()
         self.submit(step, capture)
 
-    def submit(self, step: int, capture: StepCapture | None) -> None:
+    def submit(self, step: int, taken: StepCapture | Exception | None) -> None:
         """Hand over what was captured; every rank must call it for the same steps.
 
         Args:
             step: Optimizer step.
-            capture: This rank's rows; ``None`` if the step was due but not foreseen.
+            taken: This rank's rows, or why there are none; ``None`` if the step was due but not
+                foreseen.
         """
         if self.is_root:
             self.account.submitted(step)
         if self._engine.exchange.is_member:
-            self._engine.submit(self._due_step(step, capture), self._max_pending)
+            self._engine.submit(self._due_step(step, taken), self._max_pending)
 
+    def recover(self, error: Exception, *, step: int | None = None, **_: Any) -> None:
+        """Have a step that was to be observed end as skipped, after something of ours failed."""
+        if step is not None:
+            self.submit(step, error)
+
+    def give_up(self) -> None:
+        """End without waiting; peers need not wait for this rank any more."""
+        self._engine.leave(for_all=True)
+
+    @guarded(list)
     def finished(self) -> list[Event]:
         """Events that came to their end since the last call, in order; on rank 0."""
         events = []
-        while self._channel.finished:
-            event = self._channel.finished.popleft()
+        finished = self._channel.finished
+        while finished:
+            event = finished[0]  # stays there until it is accounted for
+            self._end(event)
+            finished.popleft()
+            events.append(event)
+        return events
+
+    def _end(self, event: Event) -> None:
+        if self._publish is not None and not event.published:
+            event.published = True  # at most once, whatever happens on the way
             try:
-                if self._publish is not None:
-                    self._publish(event)
+                self._publish(event)
             except Exception as error:
                 what = f"Publishing step {event.step} failed with {error!r}"
                 self._engine.warn(Reason.publish_failed.name, what)
                 event.remark(Reason.publish_failed.name)
-            finally:
-                self.account.ended(event)
-                self._engine.record(self._channel, event)
-            events.append(event)
-        return events
+        self._engine.record(self._channel, event)
+        self.account.ended(event)
 
     def close(self, timeout_s: float | None = None) -> list[Event]:
         """Wait for what is under way, and let go of everything.
@@ -182,15 +200,17 @@ class Monitor:
         self._engine.leave(for_all=not idle)
         return events + self.finished()
 
-    def _due_step(self, step: int, capture: StepCapture | None) -> DueStep:
+    def _due_step(self, step: int, taken: StepCapture | Exception | None) -> DueStep:
         if not self._quota:
             return DueStep(self._channel, step)
-        if capture is None:
+        if taken is None:
             return self._failed(step, Reason.nothing_captured, "the step was not foreseen")
+        if isinstance(taken, Exception):
+            return self._failed(step, Reason.capture_failed, f"capture failed with {taken!r}")
         try:
-            if capture.error is not None:
-                raise capture.error
-            sampler = capture.sampler
+            if taken.error is not None:
+                raise taken.error
+            sampler = taken.sampler
             chunks, ready = _to_host(sampler.chunks)
         except FeatureError as error:
             return self._failed(step, error.reason, str(error))
