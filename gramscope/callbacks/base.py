@@ -27,6 +27,7 @@ from gramscope.monitor import Engine, Monitor
 from gramscope.monitor.account import Account
 from gramscope.monitor.boundary import guarded
 from gramscope.monitor.capture import StepCapture
+from gramscope.monitor.link import stay_away
 
 __all__ = ["MonitorCallback"]
 
@@ -69,6 +70,7 @@ class MonitorCallback(Callback):
         self._pictures: Path | None = None
         self._directory: Path | None = None
         self._meeting = ""
+        self._monitor: Monitor | None = None
         self._fit: _Fit | None = None
 
     @property
@@ -132,6 +134,7 @@ class MonitorCallback(Callback):
 
     @property
     @override
+    @guarded(lambda: "MonitorCallback")
     def state_key(self) -> str:
         """Tells the checkpointed states of several callbacks apart."""
         config = self.config
@@ -220,24 +223,38 @@ class MonitorCallback(Callback):
         """
         fit = self._fit
         if fit is None:
-            if trainer is not None and trainer.state.fn == "fit":
-                self._meet(trainer)
+            said = "%s stays off: it could not start: %r"
+            log.warning(said, type(self).__name__, error, exc_info=error)
+            self._stay_away(trainer)
             return
+        said = "%s failed with %r, which costs a step's rows at most. Training goes on."
+        log.warning(said, type(self).__name__, error, exc_info=error)
         fit.source.stop()
         fit.trouble = fit.trouble or error
         if trainer is not None:
             self._advance(fit, trainer)
             self._hand_over(fit, error)
 
+    def _stay_away(self, trainer: Any) -> None:
+        """Meet as the other ranks do, and tell them not to wait for this one."""
+        if trainer is None:
+            return
+        self._meet(trainer)
+        engine = next((c.engine for c in watching(trainer.callbacks) if c.engine), None)
+        if engine is not None:
+            engine.exchange.stop()
+        elif trainer.world_size > 1:
+            stay_away(trainer.global_rank, self._meeting)
+
     def give_up(self) -> None:
         """Be off for the rest of the fit; peers need not wait for this rank."""
-        fit, self._fit = self._fit, None
-        if fit is not None:
-            fit.monitor.give_up()
+        self._fit = None
+        if self._monitor is not None:
+            self._monitor.give_up()
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy or a pickle is a callback that has not started."""
-        return {**self.__dict__, "engine": None, "_fit": None}
+        return {**self.__dict__, "engine": None, "_monitor": None, "_fit": None}
 
     def _meet(self, trainer: Any) -> None:
         """What all ranks do together before a fit, once, whatever happens on one of them."""
@@ -254,6 +271,7 @@ class MonitorCallback(Callback):
         configs = [callback.config for callback in siblings]
         if siblings[0] is self:
             self.engine = _make_engine(trainer, configs, self._meeting)
+            self.engine.join()  # until the end, though this callback itself may not start
             trainer.callbacks.append(_Ending())
         engine = siblings[0].engine
         if engine is None:  # the first could not start, and has said so
@@ -261,11 +279,11 @@ class MonitorCallback(Callback):
         self._names = names(configs)[siblings.index(self)]
         self._cost = Cost()
         publisher = Publisher(trainer.loggers, self._names.prefix)
-        monitor = self._monitor(trainer, engine, publisher, self._directory)
-        source = FeatureSource(trainer, pl_module, self.config, monitor, self._cost)
-        return _Fit(monitor, publisher, Cadence(self.config.log_every_n_steps), source)
+        self._monitor = self._make_monitor(trainer, engine, publisher, self._directory)
+        source = FeatureSource(trainer, pl_module, self.config, self._monitor, self._cost)
+        return _Fit(self._monitor, publisher, Cadence(self.config.log_every_n_steps), source)
 
-    def _monitor(
+    def _make_monitor(
         self, trainer: Any, engine: Engine, publisher: Publisher, fallback: Path
     ) -> Monitor:
         config, log_key = self.config, self._names.log_key
@@ -317,18 +335,18 @@ class MonitorCallback(Callback):
             timeout_s: How long to wait; ``None``: as the settings say.
         """
         fit, self._fit = self._fit, None
+        engine, self.engine = self.engine, None
+        monitor, self._monitor = self._monitor, None
         self._directory, self._meeting = None, ""
-        if fit is None:
-            return
-        fit.source.stop()
         try:
-            fit.monitor.close(timeout_s)
-        except BaseException:  # Ctrl-C while waiting for the last pictures
-            fit.monitor.close(0.0)
-            raise
+            if fit is not None:
+                fit.source.stop()
         finally:
-            self.engine = None
-        if fit.monitor.is_root:
+            if monitor is not None:
+                monitor.close(timeout_s)
+            if engine is not None:
+                engine.leave(for_all=False)
+        if fit is not None and fit.monitor.is_root:
             log.info("%s", self.summary)
 
 
@@ -341,6 +359,11 @@ def _logger_step(trainer: Any) -> int:
 
 class _Ending(Callback):
     """Comes last, behind checkpoints that are saved on an exception, and waits only then."""
+
+    def recover(self, error: Exception, trainer: Any, *_: Any, **__: Any) -> None:
+        """End without waiting."""
+        for callback in watching(trainer.callbacks):
+            callback.finish(0.0)
 
     @override
     @guarded()

@@ -10,6 +10,7 @@ from gramscope.callbacks.cost import Cost
 from gramscope.config.callbacks import Capture, MonitorConfig
 from gramscope.events import Reason
 from gramscope.monitor import Monitor
+from gramscope.monitor.boundary import guarded
 from gramscope.monitor.capture import ForwardHook, StepCapture, find_module, is_sharded
 from gramscope.monitor.features import FeatureError
 from gramscope.monitor.isolation import undisturbed
@@ -71,6 +72,11 @@ class FeatureSource:
         capture, self._capture = self._capture, None
         return capture
 
+    def recover(self, error: Exception, *_: Any, **__: Any) -> None:
+        """Give up the rows of the step under way."""
+        if self._capture is not None:
+            self._capture.fail(error)
+
     def stop(self) -> None:
         """Stop listening, in the middle of a step too."""
         if self._hook is not None:
@@ -89,6 +95,7 @@ class FeatureSource:
             self._hook_calls = 0
             self._hook.arm()
 
+    @guarded()
     def _on_forward(self, output: Any) -> None:
         with self._cost:
             if self._capture is not None and not _is_a_hooks():

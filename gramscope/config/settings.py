@@ -76,7 +76,8 @@ def configured_by(config: type[CallbackConfig]) -> Callable[[Class], Class]:
     def decorate(callback: Class) -> Class:
         callback.__doc__ = f"{inspect.cleandoc(callback.__doc__ or '')}\n\nArgs:\n{_documented()}"
         for name in _settings(config):
-            setattr(callback, name, _attribute(name))
+            if not hasattr(callback, name):  # Lightning's own
+                setattr(callback, name, _attribute(name))
         return callback
 
     def _documented() -> str:

@@ -22,8 +22,8 @@ Entry = TypeVar("Entry", bound=Callable[..., Any])
 def guarded(otherwise: Callable[[], Any] = lambda: None) -> Callable[[Entry], Entry]:
     """Keep from the caller whatever a method raises.
 
-    The object's `recover` is told of it, with the method's arguments, and brings things in order;
-    if that fails too, its `give_up` says so to whoever waits for it. Ctrl-C goes through.
+    The object's `recover` is told of it, with the method's arguments, says so and brings things in
+    order; if that fails too, its `give_up` lets go of everything. Ctrl-C goes through.
 
     Args:
         otherwise: Makes what the caller gets instead.
@@ -44,10 +44,9 @@ def guarded(otherwise: Callable[[], Any] = lambda: None) -> Callable[[Entry], En
 
 
 def _contain(entered: Any, error: Exception, args: Any, kwargs: Any) -> None:
-    with suppress(Exception):
-        log.warning("%s met %r. Training goes on.", type(entered).__name__, error, exc_info=error)
     try:
         entered.recover(error, *args, **kwargs)
-    except Exception:
+    except Exception as again:
         with suppress(Exception):
+            log.warning("%s gives up: %r. Training goes on.", type(entered).__name__, again)
             entered.give_up()

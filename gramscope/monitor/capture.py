@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gramscope.events import Reason
+from gramscope.monitor.boundary import guarded
 from gramscope.monitor.buffers import BufferPool
 from gramscope.monitor.features import FeatureError, as_rows, available_keys, lookup
 from gramscope.monitor.rows import RowSampler
@@ -157,10 +158,14 @@ class _Hook:
     def __init__(self, listener: Callable[[Any], Any] | None = None) -> None:
         self._listener = listener
 
+    @guarded()
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
         # While a function around the module is being compiled this is no step's output yet.
         if self._listener is not None and not torch.compiler.is_compiling():
             self._listener(output)
+
+    def recover(self, error: Exception, *_: Any) -> None:
+        """Leave it at that: a step without features says so."""
 
     def __deepcopy__(self, memo: Any) -> _Hook:
         return _Hook()

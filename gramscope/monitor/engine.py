@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 
 import torch
@@ -50,10 +51,10 @@ class Engine:
         )
         self._users = 0
         self._closed = False
-        if self.exchange.is_member:
-            self._worker.start(_warm_up)
         if self._recorder is not None:
             self._recorder.start()
+        if self.exchange.is_member:
+            self._worker.start(_warm_up)
 
     def join(self) -> None:
         """Count one more user."""
@@ -89,11 +90,15 @@ class Engine:
         if self._closed or (self._users and not for_all):
             return
         self._closed = True
-        self.exchange.stop()
+        with ExitStack() as ends:  # each whatever happens to the others, the last one first
+            if self._recorder is not None:
+                ends.callback(self._recorder.close)
+            ends.callback(self._end_worker)
+            ends.callback(self.exchange.stop)
+
+    def _end_worker(self) -> None:
         if self._worker.close():
             self.exchange.close()
-        if self._recorder is not None:
-            self._recorder.close()
 
     def _abandon(self, due: DueStep) -> None:
         unanswered = self.exchange.calling or not due.exchanged

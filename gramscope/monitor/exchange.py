@@ -104,8 +104,7 @@ class Exchange:
         self._link: Link | None = None
         self._sequence = 0
         if len(self._members) > 1 and self.is_member:
-            place = self._members.index(self.rank)
-            self._link = Link(place, len(self._members), patience_s, name)
+            self._link = Link(self.rank, self._members, patience_s, name)
 
     @property
     def is_member(self) -> bool:
@@ -209,9 +208,8 @@ class Exchange:
         self, link: Link, group: Group, mine: _Status, features: Tensor | None
     ) -> Gathered | None:
         row = torch.tensor(mine, dtype=torch.int32, device="cpu")
-        ranks = [self._members[place] for place in link.members]
         rows = group.all_gather(row)
-        statuses = dict(zip(ranks, (_Status(*r.tolist()) for r in rows), strict=True))
+        statuses = dict(zip(link.members, (_Status(*r.tolist()) for r in rows), strict=True))
         if any(s[:2] != mine[:2] for s in statuses.values()):  # as all of them see
             raise _OutOfStepError("they disagree on which event comes next")
         reasons = {rank: Reason.peer_lost for rank in self._members if rank not in statuses}
@@ -228,7 +226,7 @@ class Exchange:
         buffers = group.gather(packed)
         if buffers is None:
             return None
-        return self._unpack(dict(zip(ranks, buffers, strict=True)), giving, dtype, reasons)
+        return self._unpack(dict(zip(link.members, buffers, strict=True)), giving, dtype, reasons)
 
     def _unpack(
         self,

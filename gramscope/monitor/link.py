@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from gramscope.monitor.group import Group, StoppedError, Store
 
-__all__ = ["Link"]
+__all__ = ["Link", "stay_away"]
 
 _POLL_S = 0.1
 
@@ -22,14 +22,16 @@ class Link:
     Construct it on every rank at the same point; then use it from one thread.
 
     Args:
-        place: This rank's position among the members.
-        size: How many members there are.
+        rank: This rank.
+        members: The ranks that meet, rank 0 first.
         patience_s: Seconds to wait for a member.
         name: Alike on all ranks, and different from that of every other link.
     """
 
-    def __init__(self, place: int, size: int, patience_s: float, name: str | None = None) -> None:
-        self._place, self._size = place, size
+    def __init__(
+        self, rank: int, members: list[int], patience_s: float, name: str | None = None
+    ) -> None:
+        self._rank, self._all = rank, members
         self._patience_s = patience_s
         self._stop = threading.Event()
         self._generation = 0
@@ -38,7 +40,7 @@ class Link:
         self.group: Group | None = None
         """``None`` while there are no connections."""
         self.members: list[int] = []
-        """The places of those that have met, in order."""
+        """Those that have met, in order."""
 
     def lose(self) -> None:
         """Hang up; `meet` makes the next connections."""
@@ -65,19 +67,19 @@ class Link:
         if self._generation and not self._store.heals:
             return 0
         if not self._is_ready:
-            self._store.put(self._key("ready", self._place))
+            self._store.put(self._key("ready", self._rank))
             self._is_ready = True
         start = f"{self._generation}/start"
-        if self._place:
+        if self._rank:
             if not self._told(start):
                 return 0
         elif members := self._present():
             self._store.put(start, f"{sequence} {','.join(map(str, members))} {event}")
         else:
             return 0
-        number, places, name = self._store.get(start).split(" ", 2)
-        self.members = [int(place) for place in places.split(",")]
-        if name != event or self._place not in self.members:
+        number, ranks, name = self._store.get(start).split(" ", 2)
+        self.members = [int(rank) for rank in ranks.split(",")]
+        if name != event or self._rank not in self.members:
             return 0
         self._connect()
         return int(number)
@@ -86,7 +88,7 @@ class Link:
         """End all waiting, here and on ranks that wait for this one; from any thread."""
         self._stop.set()
         with suppress(Exception):  # the store ends with rank 0
-            self._store.put(f"off/{self._place}")
+            self._store.put(f"off/{self._rank}")
 
     def _connect(self) -> None:
         if len(self.members) < 2:
@@ -94,7 +96,7 @@ class Link:
         self.group = Group(
             self._store,
             self._generation,
-            self.members.index(self._place),
+            self.members.index(self._rank),
             len(self.members),
             self._patience_s,
             self._stop,
@@ -104,14 +106,14 @@ class Link:
         self._generation += 1
         self._is_ready = False
 
-    def _key(self, word: str, place: int) -> str:
-        return f"{self._generation}/{word}/{place}"
+    def _key(self, word: str, rank: int) -> str:
+        return f"{self._generation}/{word}/{rank}"
 
     def _present(self) -> list[int]:
         """All members that are not off, once they are ready; at the beginning, wait for that."""
         while True:
-            there = [p for p in range(self._size) if not self._store.has(f"off/{p}")]
-            if self._store.has(*(self._key("ready", place) for place in there)):
+            there = [rank for rank in self._all if not self._store.has(f"off/{rank}")]
+            if self._store.has(*(self._key("ready", rank) for rank in there)):
                 return there if len(there) > 1 else []
             if self._generation:
                 return []
@@ -127,3 +129,8 @@ class Link:
                 raise StoppedError
         self._next_generation()
         return False
+
+
+def stay_away(rank: int, name: str) -> None:
+    """Tell the other ranks that this one has no link of that name, and will have none."""
+    Store(name).put(f"off/{rank}")

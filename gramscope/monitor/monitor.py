@@ -22,8 +22,6 @@ from gramscope.monitor.features import FeatureError
 
 __all__ = ["Monitor"]
 
-_RETURN_S = 3.0
-
 
 class Monitor:
     """Watches one feature of a training run.
@@ -80,9 +78,9 @@ class Monitor:
         self._timeout_s = timeout_s
         self._publish = publish
         self._engine = engine or Engine(max_samples, timeout_s)
-        self._engine.join()
         self._quota = self._engine.exchange.quota(max_samples)
-        self._closed = False
+        self._closing = self._closed = False
+        self._engine.join()
         atexit.register(self.close, 0.0)  # for loops that end without it
 
     @property
@@ -142,14 +140,17 @@ class Monitor:
         if self._engine.exchange.is_member:
             self._engine.submit(self._due_step(step, taken), self._max_pending)
 
-    def recover(self, error: Exception, *, step: int | None = None, **_: Any) -> None:
+    def recover(self, error: Exception, *_: Any, step: int | None = None, **__: Any) -> None:
         """Have a step that was to be observed end as skipped, after something of ours failed."""
+        self._engine.warn(repr(error), f"The monitor of {self._channel.log_key} met {error!r}")
         if step is not None:
             self.submit(step, error)
+        if self._closing:
+            self._leave(for_all=True)
 
     def give_up(self) -> None:
         """End without waiting; peers need not wait for this rank any more."""
-        self._engine.leave(for_all=True)
+        self._leave(for_all=True)
 
     @guarded(list)
     def finished(self) -> list[Event]:
@@ -175,6 +176,7 @@ class Monitor:
         self._engine.record(self._channel, event)
         self.account.ended(event)
 
+    @guarded(list)
     def close(self, timeout_s: float | None = None) -> list[Event]:
         """Wait for what is under way, and let go of everything.
 
@@ -187,18 +189,25 @@ class Monitor:
         """
         if self._closed:
             return []
-        # A call that waits for a peer comes back, with an error, a little after its timeout.
-        patience = self._timeout_s + _RETURN_S if timeout_s is None else timeout_s
-        deadline = time.monotonic() + patience
-        events = []
-        while not (idle := self._engine.wait_idle(0.05)) and time.monotonic() < deadline:
+        self._closing = True
+        deadline = time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
+        events, idle = [], False
+        try:
+            while not (idle := self._engine.wait_idle(0.05)) and time.monotonic() < deadline:
+                events += self.finished()
             events += self.finished()
-        events += self.finished()
-        self._engine.wait_idle(max(0.0, deadline - time.monotonic()))
-        self._closed = True
-        atexit.unregister(self.close)
-        self._engine.leave(for_all=not idle)
+            self._engine.wait_idle(max(0.0, deadline - time.monotonic()))
+        finally:  # after Ctrl-C too
+            self._leave(for_all=not idle)
         return events + self.finished()
+
+    def _leave(self, *, for_all: bool) -> None:
+        """Let go of the engine; what other monitors have under way there counts as well."""
+        if not self._closed:
+            self._engine.leave(for_all=for_all)
+            self._closed = True
+            atexit.unregister(self.close)
+            self.finished()
 
     def _due_step(self, step: int, taken: StepCapture | Exception | None) -> DueStep:
         if not self._quota:

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import textwrap
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -60,10 +60,11 @@ class Recorder:
 
     def close(self) -> None:
         """End the thread and the helper; what still waits ends as skipped."""
-        self._worker.close()
-        self._renderer.close()
-        if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+        with ExitStack() as ends:  # each whatever happens to the others, the last one first
+            if self._scratch is not None:
+                ends.callback(shutil.rmtree, self._scratch, ignore_errors=True)
+            ends.callback(self._renderer.close)
+            ends.callback(self._worker.close)
 
     def _abandon(self, item: tuple[Channel, Event]) -> None:
         channel, event = item

@@ -232,9 +232,10 @@ def test_an_event_in_flight_when_a_checkpoint_is_saved_is_in_its_account(tmp_pat
 class NoMeeting(SingleDeviceStrategy):
     """Fails where the ranks are to meet."""
 
-    def barrier(self, name: str | None = None) -> None:
-        if name == "gramscope":
+    def broadcast(self, obj: Any, src: int = 0) -> Any:
+        if isinstance(obj, str) and len(obj) == 8:
             raise RuntimeError("planted")
+        return obj
 
 
 def test_a_run_that_cannot_start_watching_trains_all_the_same(
