@@ -16,11 +16,7 @@ _COMMANDS = (gramscope.config.command, gramscope.report.command)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run one of the commands.
-
-    Args:
-        argv: The command line, `sys.argv[1:]` by default.
-    """
+    """Run one of the commands."""
     try:
         _run(argv)
     except BrokenPipeError:  # the reader has seen enough, as `head` has

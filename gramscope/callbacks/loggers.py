@@ -42,9 +42,6 @@ class Publisher:
         """Hand over one event.
 
         One whose picture nobody took and that is not on disk either ends as skipped.
-
-        Args:
-            event: Only one with status ``logged`` is for loggers.
         """
         step = self.axis.pop(event.step, event.step)
         if not event.logged:

@@ -29,11 +29,6 @@ class RowSampler:
 
     The micro-batches count as one long batch. Its length is foreseen from the first of them,
     so that each is thinned on arrival and none has to be kept.
-
-    Args:
-        limit: Rows to take in all.
-        micro_batches: How many micro-batches the step is expected to have.
-        pool: Memory for rows that are on the host already; ``None``: fresh.
     """
 
     def __init__(self, limit: int, micro_batches: int = 1, pool: BufferPool | None = None) -> None:

@@ -10,12 +10,7 @@ log = logging.getLogger(__name__)
 
 
 class WarnOnce:
-    """Warns of each kind of trouble when it first occurs; later ones are in the account.
-
-    Args:
-        level: Of the log messages. The root names other ranks' troubles in its events, so that
-            they need not all warn.
-    """
+    """Warns of each kind of trouble when it first occurs; later ones are in the account."""
 
     def __init__(self, level: int = logging.WARNING) -> None:
         self._level = level

@@ -15,10 +15,6 @@ __all__ = ["read_optimum"]
 def read_optimum(directory: Path, jobs: Sequence[Job]) -> tuple[list[str], dict[str, str]]:
     """What the Optuna sweeper wrote into ``optimization_results.yaml``.
 
-    Args:
-        directory: The sweep.
-        jobs: Its jobs.
-
     Returns:
         A line for the best trial, or for each of several that none is better than; and the mark of
         each job, by its name, that alone has the parameters of one of them.

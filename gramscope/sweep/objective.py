@@ -68,12 +68,7 @@ def _finite(metrics: Mapping[str, Any], name: str) -> float | None:
 
 
 def check_objective(name: str | Sequence[str] | None, callbacks: Sequence[Any], steps: int) -> None:
-    """Refuse, before a job trains, an objective that it could not return.
-
-    Args:
-        name: As for `objective`. What the module is going to log can't be known here.
-        callbacks: The trainer's.
-        steps: Optimizer steps that the job takes; -1 if that is open.
+    """Refuse, before a job of ``steps`` steps (-1: open) trains, an objective it could not return.
 
     Raises:
         ConfigError: If a gram callback's metric is asked for that none will have, or if there is

@@ -10,11 +10,6 @@ __all__ = ["short_names", "short_value"]
 def short_names(keys: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
     """Return the last part of each key, or all of it where that would be ambiguous.
 
-    Args:
-        keys: Dotted keys and groups, without ``+``: ``callbacks.gram.feature_key``,
-            ``gram/samples@callbacks.gram``.
-        taken: Names that mean something else.
-
     Returns:
         Short name by key: ``feature_key``, ``gram/samples``.
     """

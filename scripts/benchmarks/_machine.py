@@ -1,5 +1,6 @@
 """What a benchmark ran on, and how busy others kept it meanwhile."""
 
+import os
 import platform
 import re
 import time
@@ -8,10 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from joblib import cpu_count
 
 _PACKAGES = "torch pytorch-lightning matplotlib wandb numpy hydra-core omegaconf"
 _CPU = Path("/proc/cpuinfo")
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    may_use = getattr(os, "sched_getaffinity", None)
+    return len(may_use(0)) if may_use else os.cpu_count() or 1
 
 
 def circumstances() -> dict[str, dict[str, Any]]:
@@ -19,7 +25,7 @@ def circumstances() -> dict[str, dict[str, Any]]:
     named = re.search(r"model name\s*: (.+)", _CPU.read_text()) if _CPU.exists() else None
     versions = {name: version(name) for name in _PACKAGES.split()}
     return {
-        "machine": {"cpu": named[1] if named else platform.machine(), "cores": cpu_count()},
+        "machine": {"cpu": named[1] if named else platform.machine(), "cores": cores()},
         "versions": {"python": platform.python_version(), **versions},
     }
 
@@ -37,7 +43,7 @@ class Load:
 
     def others(self) -> float | None:
         """Cores that others kept busy; ``None`` if this process may not use all cores."""
-        if psutil.cpu_count() != cpu_count():
+        if psutil.cpu_count() != cores():
             return None
         return max(0.0, _others_s() - self._others) / (time.monotonic() - self._clock)
 

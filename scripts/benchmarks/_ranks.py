@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +10,7 @@ from unittest import mock
 
 import torch
 from torch import multiprocessing
+from torch.distributed.elastic.utils.distributed import get_free_port
 
 
 def launch(function: Callable[..., Any], *arguments: Any, processes: int) -> list[Any]:
@@ -20,7 +20,7 @@ def launch(function: Callable[..., Any], *arguments: Any, processes: int) -> lis
     """
     job = {
         "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(_free_port()),
+        "MASTER_PORT": str(get_free_port()),
         "WORLD_SIZE": str(processes),
         "NODE_RANK": "0",
         "OMP_NUM_THREADS": "1",
@@ -34,9 +34,3 @@ def _call(rank: int, directory: Path, function: Callable[..., Any], arguments: A
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
     torch.set_num_threads(1)
     (directory / str(rank)).write_text(json.dumps(function(*arguments)))
-
-
-def _free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])

@@ -80,12 +80,10 @@ class _Sampler(pl.Callback):
 
     def __init__(self, steps: int) -> None:
         self.most = np.zeros(2)
-        self._from = steps // 2
-        self._interval = max(1, steps // 8)
+        self._due = range(steps // 2, steps + 1, max(1, steps // 8))
 
     def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
-        step = trainer.global_step
-        if step >= self._from and step % self._interval == 0:
+        if trainer.global_step in self._due:
             memory = [process.memory_full_info() for process in family()]
             now = np.sum([(each.uss / 1e6, each.pss / 1e6) for each in memory], axis=0)
             self.most = np.maximum(self.most, now)

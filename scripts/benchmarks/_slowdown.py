@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 from _fit import Fit, events, fit, turns
+from _machine import cores
 from _models import VolumeViT, Watched, volumes
 from _report import Goal, Report
 from _stats import Spread, estimate
-from joblib import cpu_count
 
 GOAL_EVERY_STEP = 3.0  # per cent, where a core is free
 RUNS = ("none", "ours", "reference", "again")
@@ -45,13 +45,13 @@ def _show(
         {"threads": threads, "every": every, "run": run, **_row(run, every, pairs, warm_up)}
         for run in RUNS[1:]
     ]
-    used = f"{threads} of {cpu_count()} cores in use"
+    used = f"{threads} of {cores()} cores in use"
     how_often = "every step" if every == 1 else f"every {every} steps"
     report.table("slowdown", f"slow-down: {used}, {how_often}, against no callback", rows)
     figure, slowdown = f"slow-down, {how_often}, {used}", rows[0]["slow-down_%"]
     if every > 1:
         report.goal(Goal(figure, 0.0, slowdown, "%", indistinct=True))
-    elif threads < cpu_count():
+    elif threads < cores():
         report.goal(Goal(figure, GOAL_EVERY_STEP, slowdown, "%"))
         ratio = rows[1]["due_step_ms"].median / rows[0]["due_step_ms"].median
         report.note(f"due step, with the reference's extra forward: ours / reference 1/{ratio:.0f}")

@@ -1,8 +1,7 @@
 """What watching costs training: ours against the usual synchronous callback and against none.
 
 The reference (`_reference.py`) makes an extra forward pass, gathers, draws with pyplot and logs,
-all on the training thread. Runs that are compared take turns within one process, or within one
-call of this program. Three parts, chosen with `--only`:
+all on the training thread. Runs that are compared take turns. Three parts, chosen with `--only`:
 
 events     Training-thread time of an event, from outside: clocks before and behind the callback
            and around the model's call. Every step is due; one thread; pictures go to files or,
@@ -30,14 +29,10 @@ os.environ["MPLBACKEND"] = "Agg"
 import _events
 import _resources
 import _slowdown
+from _machine import cores
 from _report import Report, numbers, options, sizes, some_of
-from joblib import cpu_count
 
-PARTS = {
-    "events": _events.measure,
-    "slowdown": _slowdown.measure,
-    "resources": _resources.measure,
-}
+PARTS = {"events": _events, "slowdown": _slowdown, "resources": _resources}
 FOUR = "128x192,128x768,512x768,128x65536"
 
 
@@ -55,7 +50,7 @@ def main() -> None:
         ("--steps", int, 40, 4, "measured steps where every step is due"),
         ("--batch", int, 128, 16, "batch of the smaller ViT of the other parts"),
         ("--dim", int, 768, 768, "columns of that ViT's features"),
-        ("--threads", numbers, f"1,{cpu_count()}", "1", "of `slowdown`"),
+        ("--threads", numbers, f"1,{cores()}", "1", "of `slowdown`"),
         ("--warm-up", int, 20, 2, "steps of `slowdown` that do not count; of `events` ≤ 5"),
         ("--pairs", int, 6, 1, "pairs of runs of `slowdown`"),
         ("--every", int, 100, 10, "the rarer frequency of `slowdown`"),
@@ -64,7 +59,7 @@ def main() -> None:
     )
     report = Report("overhead", __doc__, chosen)
     for name in chosen.only:
-        PARTS[name](report, chosen)
+        PARTS[name].measure(report, chosen)
     report.finish()
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from markdown_it.tree import SyntaxTreeNode
 
 __all__ = ["BadInput", "bad_input", "blocks", "seen_in"]
 
@@ -26,7 +26,6 @@ PROGRAM = re.compile(
     r"((python|gramscope|pip|wandb|tensorboard|mlflow|git|\.venv/bin/\w+) "
     r"|scripts/(train|test|bench)( |$))"
 )
-COMMENT = re.compile(r"""((?:'[^']*'|"[^"]*"|[^'"#]|(?<=\S)\#)*)(#.*)?""")
 OTHER_SHELLS = {"console", "sh", "shell", "zsh"}
 
 
@@ -43,36 +42,28 @@ class BadInput:
 
 def blocks(text: str) -> Iterator[tuple[int, list[str]]]:
     """Yield line and commands: of each fenced block together, every other command alone."""
-    for title, token in _parts(text):
-        line = (token.map or [0])[0] + 1
-        if token.type == "fence":
-            assert token.info not in OTHER_SHELLS, f"line {line}: mark it `bash`"
-            assert token.map
-            end = text.splitlines()[token.map[1] - 1]
-            assert end.strip() == token.markup, f"line {line}: the block has no end"
-            if token.info == "bash":
-                yield line, list(filter(None, map(_without_comment, _lines(token.content))))
+    for title, line, node in _parts(text):
+        if node.type == "fence":
+            assert node.info not in OTHER_SHELLS, f"line {line}: mark it `bash`"
+            if node.info == "bash":
+                joined = re.sub(r"\s*\\\n\s*", " ", f"\n{node.content}")
+                yield line, [c for c in re.sub(r"\s+#\s.*", "", joined).splitlines() if c]
         elif title not in BAD_INPUT:
-            yield from ((line, [span]) for span in _code(token) if PROGRAM.match(span))
+            yield from ((line, [span]) for span in _code(node) if PROGRAM.match(span))
             if title == "write":
-                overrides = filter(OVERRIDES.match, _code(token))
+                overrides = filter(OVERRIDES.match, _code(node))
                 yield from ((line, [f"scripts/train --cfg job {span}"]) for span in overrides)
 
 
 def bad_input(text: str) -> Iterator[BadInput]:
     """Yield the rows of the tables of bad input."""
-    cells = [token for title, token in _parts(text) if title in BAD_INPUT]
-    for written, seen, instead in zip(*[iter(cells)] * len(BAD_INPUT), strict=True):
-        assert written.map
+    cells = [(line, node) for title, line, node in _parts(text) if title in BAD_INPUT]
+    for (line, written), (_, seen), (_, instead) in zip(*[iter(cells)] * 3, strict=True):
         (command,) = _code(written)
         assert _code(seen), f"{command} is said to be answered with nothing"
-        yield BadInput(
-            line=written.map[0] + 1,
-            written=command,
-            seen=_code(seen),
-            only_warns="warning" in seen.content.lower(),
-            instead=[span for span in _code(instead) if PROGRAM.match(span)],
-        )
+        commands = [span for span in _code(instead) if PROGRAM.match(span)]
+        warns = "warning" in seen.content.lower()
+        yield BadInput(line, command, _code(seen), only_warns=warns, instead=commands)
 
 
 def seen_in(output: str, excerpt: str) -> bool:
@@ -81,34 +72,24 @@ def seen_in(output: str, excerpt: str) -> bool:
     return re.search(wanted, " ".join(output.split())) is not None
 
 
-def _parts(text: str) -> Iterator[tuple[str, Token]]:
-    """Yield fenced blocks and texts, those of a table's cells with the title of their column."""
-    titles: list[str] = []
-    column: int | None = None
-    for before, token in zip([None, *(tokens := MARKDOWN.parse(text))], tokens, strict=False):
-        if token.type == "table_open":
-            titles = []
-        elif token.type == "tr_open":
-            column = 0
-        elif token.type == "table_close":
-            column = None
-        elif token.type == "inline" and before and before.type == "th_open":
-            titles.append(token.content.lower())
-        elif token.type in ("fence", "inline"):
-            yield "" if column is None else titles[column], token
-            column = None if column is None else column + 1
+def _parts(text: str) -> Iterator[tuple[str, int, SyntaxTreeNode]]:
+    """Yield the title of the column where in a table, the line, and a fenced block or a text."""
+    for node in SyntaxTreeNode(MARKDOWN.parse(text)).walk():
+        if node.type in ("fence", "inline"):
+            first, end = node.map
+            last = text.splitlines()[end - 1].strip()
+            ended = node.type == "inline" or last == node.markup
+            assert ended, f"line {first + 1}: the block has no end"
+            yield _title(node), first + 1, node
 
 
-def _lines(content: str) -> list[str]:
-    return re.sub(r"\s*\\\n\s*", " ", content).splitlines()
+def _title(node: SyntaxTreeNode) -> str:
+    cell = node.parent
+    if cell.type != "td":
+        return ""
+    (titles,) = cell.parent.parent.parent.children[0].children
+    return titles.children[cell.parent.children.index(cell)].children[0].content.lower()
 
 
-def _without_comment(line: str) -> str:
-    """Cut a line at a `#` that begins a word outside quotes."""
-    match = COMMENT.match(line)
-    assert match
-    return match[1].strip()
-
-
-def _code(token: Token) -> list[str]:
-    return [child.content.strip() for child in token.children or [] if child.type == "code_inline"]
+def _code(node: SyntaxTreeNode) -> list[str]:
+    return [child.content.strip() for child in node.children if child.type == "code_inline"]

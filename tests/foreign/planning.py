@@ -11,7 +11,6 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +26,19 @@ SWEEP = (
     "python train.py -m +callbacks=gram gram/files=run"
     " callbacks.gram.feature_key=teacher_cls_token,student_cls_token"
 )
-
 # Of the bundled job only composed: no test machine is sure to have these.
 COMPOSED = re.compile(r"--cfg job|trainer=(gpu|ddp)\b|launch=slurm\b|mode=online|address=auto")
-
 # The bundled job as small as it gets.
 SMALL = (
     "trainer.max_steps=3 data.batch_size=4 model.model.backbone.depth=1"
     " model.model.dino_head.hidden_dim=32 model.model.dino_head.num_prototypes=64"
 )
 # Where each job is a process that imports everything anew, something smaller trains.
+LAUNCHED = re.compile(r"launch=(joblib|slurm_local|ray)\b")
 STANDIN = ROOT / "tests" / "integration" / "standin"
 SMALLER = (
     f"'hydra.searchpath=[file://{STANDIN}/conf]' data=standin model=standin trainer.max_steps=3"
 )
-LAUNCHED = re.compile(r"launch=(joblib|slurm_local|ray)\b")
 # What else makes it short.
 SHORT = {
     "": "callbacks.knn_probe=null",
@@ -55,6 +52,10 @@ SHORT = {
         " callbacks.gram.log_every_n_steps=3"
     ),
 }
+PIP = "python -m pip --disable-pip-version-check"
+# What is named has to be in the index, and what it offers has to have the extras; the
+# dependencies' own index is far away.
+INSTALL = f"{PIP} install --dry-run --ignore-installed --no-index --no-deps --no-build-isolation"
 
 
 class UnknownCommandError(ValueError):
@@ -73,29 +74,47 @@ def plan(text: str, before: str = SWEEP) -> tuple[Any, ...] | None:
     """
     text = _plain(text)
     if completion := re.fullmatch(r'eval "\$\((.*) -sc install=bash\)"', text):
-        program = completion[1].split()[0].rpartition("/")[2]
-        words = _words(completion[1])
-        return (_owner(words[1]) if words[1:] else None, f"{text} && complete -p {program}")
+        program, *script = completion[1].split()
+        return _owner(*script), f"{text} && complete -p {Path(program).name}"
     words = _words(text)
     if words[0] == "python" and words[1].endswith(".py"):
-        return (_owner(words[1]), text)
+        return _owner(words[1]), text
     if words[0] == "scripts/train" and not COMPOSED.search(text):
         application = STANDIN if LAUNCHED.search(text) else None
-        return (application, text if "--help" in words else _shortened(text))
+        return application, text if "--help" in words else _shortened(text)
     if words[:2] == ["gramscope", "sweep-report"] and "…" in text:
-        return (_owner("train.py"), before, re.sub(r"multirun/\S*", "multirun/*/*", text))
+        return _owner("train.py"), before, re.sub(r"multirun/\S*", "multirun/*/*", text)
     if words[0] == "gramscope":
-        return (None, f"{text} --help" if words[-1] == "sweep-report" else text)
-    if words[0] == "pip":
-        return (None, _pip(text, words))
-    _checker(words)
+        return None, f"{text} --help" if words[-1] == "sweep-report" else text
+    if words[:2] == ["pip", "list"]:
+        return None, text.replace("pip", PIP, 1)
+    if words[:2] == ["pip", "install"]:
+        return None, _pip_install(words[2:])
     return None
 
 
 def check(text: str) -> None:
-    """Look at a command that is not run here; raise AssertionError if it can't be right."""
+    """Look at a command that is not run here; raise an error if it can't be right."""
     words = _words(_plain(text))
-    _checker(words)(words)
+    for word in words:
+        if word.startswith(("tests/", "scripts/")):
+            mode = os.X_OK if word.startswith("scripts/") else os.F_OK
+            assert os.access(ROOT / word.partition("::")[0], mode), f"there is no {word}"
+    if words[0] == "scripts/train":
+        overrides = [word for word in words[1:] if word not in ("-m", "--cfg", "job")]
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            compose("train", overrides, return_hydra_config=True)
+    elif words[0] == "scripts/bench":
+        _check_benchmark(*words[1:])
+    elif words[:2] == ["python", "-m"] and words[2].startswith("tests."):
+        file = ROOT.joinpath(*words[2].split(".")).with_suffix(".py")
+        assert '__name__ == "__main__"' in file.read_text(), f"{words[2]} is no program"
+    elif words[:2] == [".venv/bin/python", "-m"]:
+        assert importlib.util.find_spec(words[2]), f"there is no module {words[2]}"
+    elif words[0] == "wandb":
+        _call(sys.executable, "-m", *words[:2], "--help")
+    elif words[0] != "scripts/test":
+        raise UnknownCommandError(f"teach the harness (tests/foreign/planning.py): {text}")
 
 
 def _plain(text: str) -> str:
@@ -108,16 +127,17 @@ def _words(text: str) -> list[str]:
     if re.search(r"&&|\|\||;", text):
         raise UnknownCommandError(f"more than one command in a line: {text}")
     words = shlex.split(text)
-    while "=" in words[0] and not words[0].startswith(("/", ".")):  # environment variables
+    while "=" in words[0]:  # environment variables
         words = words[1:]
     return words
 
 
-def _owner(script: str) -> Path:
-    owners = [path for path in APPLICATIONS.iterdir() if (path / script).is_file()]
-    if len(owners) != 1:
+def _owner(script: str = "") -> Path | None:
+    """The application that has a script."""
+    owners = [path for path in APPLICATIONS.iterdir() if script and (path / script).is_file()]
+    if script and len(owners) != 1:
         raise UnknownCommandError(f"no application has a script {script}")
-    return owners[0]
+    return owners[0] if script else None
 
 
 def _shortened(text: str) -> str:
@@ -129,105 +149,24 @@ def _shortened(text: str) -> str:
     return f"{wandb}{text} {' '.join(more)}"
 
 
-def _pip(text: str, words: list[str]) -> str:
-    pip = "python -m pip --disable-pip-version-check"
-    if words[1] == "list":
-        return text.replace("pip", pip, 1)
-    if words[1] != "install":
-        raise UnknownCommandError(text)
-    # What is named has to be in the index, and what it offers has to have the extras; the
-    # dependencies' own index is far away.
-    options = "--dry-run --ignore-installed --no-index --no-deps --no-build-isolation"
-    (what,) = [word for word in words[2:] if not word.startswith("-")]
-    if {"-e", "--editable"} & set(words):
+def _pip_install(words: list[str]) -> str:
+    (what,) = [word for word in words if not word.startswith("-")]
+    if {"-e", "--editable"} & {*words}:
         extras = "".join(re.findall(r"\[.*", what))
-        return f'{pip} install {options} --editable "$CHECKOUT"{shlex.quote(extras)}'
-    return f'{pip} install {options} --find-links "$WHEELS" {shlex.quote(what)}'
+        return f'{INSTALL} --editable "$CHECKOUT"{shlex.quote(extras)}'
+    return f'{INSTALL} --find-links "$WHEELS" {shlex.quote(what)}'
 
 
-Checker = Callable[[list[str]], None]
-
-
-def _checker(words: list[str]) -> Checker:
-    for pattern, checker in CHECKERS.items():
-        if re.match(pattern, shlex.join(words)):
-            return checker
-    raise UnknownCommandError(
-        f"unknown command, teach the harness (tests/foreign/planning.py): {shlex.join(words)}"
-    )
+def _check_benchmark(names: str = "NAME", *options: str) -> None:
+    """A benchmark has to be listed, and to have the options."""
+    listed = {line.split()[0] for line in _call(ROOT / "scripts" / "bench").splitlines()[1:]}
+    assert {*names.split("|")} <= {"NAME", *listed}, f"there is no benchmark {names}"
+    # Asking for --help would import torch.
+    sources = "".join(file.read_text() for file in (ROOT / "scripts" / "benchmarks").glob("*.py"))
+    for option in options:
+        assert not option.startswith("-") or f'"{option}"' in sources, f"there is no {option}"
 
 
 def _call(*command: str | Path) -> str:
     env = {**os.environ, "PYTHON": sys.executable}
-    return subprocess.run(
-        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=True, timeout=120
-    ).stdout
-
-
-def _composes(words: list[str]) -> None:
-    """The bundled job with overrides that no test machine is sure to be able to run."""
-    overrides = [word for word in words[1:] if word not in ("-m", "--cfg", "job")]
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        compose("train", overrides, return_hydra_config=True)
-
-
-def _script(words: list[str]) -> None:
-    """A script of the checkout: there, executable, and its arguments name what exists."""
-    assert os.access(ROOT / words[0], os.X_OK), f"{words[0]} can't be executed"
-    _tests_exist(words)
-
-
-def _tests_exist(words: list[str]) -> None:
-    for word in words[1:]:
-        if word.startswith("tests"):
-            assert (ROOT / word.partition("::")[0]).exists(), f"there is no {word}"
-
-
-def _bench(words: list[str]) -> None:
-    """A benchmark that is listed, with options that it has."""
-    _script(words[:1])
-    listed = {line.split()[0] for line in _call(ROOT / words[0]).splitlines()[1:]}
-    for name in words[1:2]:
-        assert name == "NAME" or set(name.split("|")) <= listed, f"there is no benchmark {name}"
-    # Asking for --help would import torch.
-    sources = "".join(file.read_text() for file in (ROOT / "scripts" / "benchmarks").glob("*.py"))
-    for word in words[2:]:
-        assert not word.startswith("-") or f'"{word}"' in sources, f"no benchmark has {word}"
-
-
-def _module_of_ours(words: list[str]) -> None:
-    """A program among the tests."""
-    file = ROOT.joinpath(*words[2].split(".")).with_suffix(".py")
-    assert '__name__ == "__main__"' in file.read_text(), f"{words[2]} is no program"
-
-
-def _program(words: list[str]) -> None:
-    """A program of a dependency that knows the subcommand."""
-    module = {"tensorboard": "tensorboard.main"}.get(words[0], words[0])
-    subcommand = [word for word in words[1:2] if not word.startswith("-")]
-    help_ = _call(sys.executable, "-m", module, *subcommand, "--help")
-    for word in words[1:]:
-        if word.startswith("--"):
-            assert word.partition("=")[0] in help_, f"{module} has no {word}"
-
-
-def _git(words: list[str]) -> None:
-    assert words[1] in _call("git", "--list-cmds=builtins").split(), f"git has no {words[1]}"
-
-
-def _in_environment(words: list[str]) -> None:
-    """A program in the checkout's environment; a module is looked for in this one."""
-    if words[1:2] == ["-m"]:
-        assert importlib.util.find_spec(words[2]), f"there is no module {words[2]}"
-    _tests_exist(words)
-
-
-CHECKERS: dict[str, Checker] = {
-    r"scripts/train\b": _composes,
-    r"scripts/test\b": _script,
-    r"scripts/bench\b": _bench,
-    r"python -m tests\.": _module_of_ours,
-    r"\.venv/bin/": _in_environment,
-    r"git ": _git,
-    r"(wandb|tensorboard|mlflow) ": _program,
-}
+    return subprocess.run(command, env=env, stdout=-1, text=True, check=True, timeout=120).stdout

@@ -1,7 +1,8 @@
-"""Help, information and shell completion in applications of others."""
+"""Help, information, shell completion and messages in applications of others."""
 
 import shlex
 
+import pytest
 import yaml
 
 from tests.commands import Run
@@ -10,8 +11,8 @@ PRESETS = ("gram", "gram_global", "gram_student", "gram_teacher")
 
 
 def test_help_lists_presets_and_options(run: Run) -> None:
-    done = run("minimal", "python train.py --help")
-    listed = dict(line.split(": ", 1) for line in done.output.splitlines() if ": " in line)
+    said = run("minimal", "python train.py --help").output
+    listed = dict(line.split(": ", 1) for line in said.splitlines() if ": " in line)
 
     assert {*PRESETS, "own"} <= set(listed["callbacks"].split(", "))
     assert listed["gram/samples"] == "default, large, small"
@@ -20,15 +21,14 @@ def test_help_lists_presets_and_options(run: Run) -> None:
 
 
 def test_info_says_what_the_plugin_costs(run: Run) -> None:
-    done = run("minimal", "python train.py --info plugins")
-    (line,) = [line for line in done.output.splitlines() if "hydra_gramscope" in line]
-
-    assert "hydra_plugins.hydra_gramscope" in line
+    assert (
+        "hydra_plugins.hydra_gramscope" in run("minimal", "python train.py --info plugins").output
+    )
 
 
 def test_info_defaults_shows_where_each_part_comes_from(run: Run) -> None:
-    done = run("minimal", "python train.py +callbacks=gram_teacher --info defaults")
-    rows = [[cell.strip() for cell in line.split("|")] for line in done.output.splitlines()]
+    said = run("minimal", "python train.py +callbacks=gram_teacher --info defaults").output
+    rows = [[cell.strip() for cell in line.split("|")] for line in said.splitlines()]
     packages = {row[1]: row[2] for row in rows if len(row) > 3}
 
     assert packages["callbacks/gram_teacher"] == ""
@@ -47,55 +47,76 @@ def test_cfg_shows_every_value(run: Run) -> None:
     assert {"max_samples", "log_key", "capture", "module", "save_dir"} <= set(node)
 
 
-def completions(program: str, *lines: str) -> str:
-    """A shell session that prints what the Tab key offers at the end of each line."""
+OFFERS = {
+    "python train.py": {
+        "+callbacks=gram_t": "+callbacks=gram_teacher",
+        "+callbacks=g": " ".join(f"+callbacks={preset}" for preset in PRESETS),
+        "+callbacks=o": "+callbacks=own",
+        "+callb": "+callbacks=",
+        "+callbacks=gram gram/samples=": (
+            "gram/samples=default gram/samples=large gram/samples=small"
+        ),
+        "+callbacks=gram gram/fr": "gram/frequency=",
+        "+callbacks=gram_teacher callbacks.gram_teacher.log_e": (
+            "callbacks.gram_teacher.log_every_n_steps="
+        ),
+        "+callbacks=gram_teacher callbacks.gram_teacher.max_samples=": (
+            "callbacks.gram_teacher.max_samples=128"
+        ),
+    },
+    "scripts/train": {
+        "+callbacks=gram_s": "+callbacks=gram_student",
+        "logger=t": "logger=tensorboard",
+        "trainer.max_st": "trainer.max_steps=",
+    },
+}
+
+
+@pytest.mark.parametrize("program", OFFERS)
+def test_the_tab_key_offers_presets_options_and_values(program: str, run: Run) -> None:
     session = [f'eval "$({program} -sc install=bash)"']
-    for line in lines:
-        words = line.split(" ")
+    for line in OFFERS[program]:
+        words = f"{program} {line}".split(" ")
         session += [
-            f"COMP_LINE={shlex.quote(line)} COMP_POINT={len(line)}",
+            f"COMP_LINE={shlex.quote(' '.join(words))} COMP_POINT={len(' '.join(words))}",
             f"COMP_WORDS=({shlex.join(words)}) COMP_CWORD={len(words) - 1}",
             "COMPREPLY=() && hydra_bash_completion",
             'echo "${COMPREPLY[*]}"',
         ]
-    return "\n".join(session)
+    # Bash looks for the last part of the program that is typed.
+    name = program.split()[0].rpartition("/")[2]
+
+    *offered, known = run(
+        "minimal", "\n".join([*session, f"complete -p {name}"])
+    ).output.splitlines()
+
+    assert dict(zip(OFFERS[program], offered, strict=True)) == OFFERS[program]
+    assert known.endswith(f"hydra_bash_completion {name}")
 
 
-OFFERS = {
-    "python train.py +callbacks=gram_t": "+callbacks=gram_teacher",
-    "python train.py +callbacks=g": " ".join(f"+callbacks={preset}" for preset in PRESETS),
-    "python train.py +callbacks=o": "+callbacks=own",
-    "python train.py +callb": "+callbacks=",
-    "python train.py +callbacks=gram gram/samples=": (
-        "gram/samples=default gram/samples=large gram/samples=small"
-    ),
-    "python train.py +callbacks=gram gram/fr": "gram/frequency=",
-    "python train.py +callbacks=gram_teacher callbacks.gram_teacher.log_e": (
-        "callbacks.gram_teacher.log_every_n_steps="
-    ),
-    "python train.py +callbacks=gram_teacher callbacks.gram_teacher.max_samples=": (
-        "callbacks.gram_teacher.max_samples=128"
-    ),
-}
+@pytest.mark.parametrize("naming", ["+callbacks=gram_teacher", "--config-name naming"])
+def test_a_preset_that_no_plugin_provides_arrives_as_a_string(naming: str, run: Run) -> None:
+    result = run("shadowed", f"python shadowed.py {naming}").result
+
+    said = " ".join(result.output.split())
+    assert said.count("Expected `callbacks` to be a callback") == 1
+    assert "'gram_teacher' is a preset, and it did not reach the config as one" in said
+    assert "`pip install hydra-gramscope`" in said
+    assert (result.returncode, "Traceback" in said) == (1, False)
 
 
-def test_the_tab_key_offers_presets_options_and_values(run: Run) -> None:
-    done = run("minimal", completions("python train.py", *OFFERS))
+def test_a_node_without_target(run: Run) -> None:
+    result = run("shadowed", "python shadowed.py --config-name nameless").result
 
-    assert dict(zip(OFFERS, done.output.splitlines(), strict=True)) == OFFERS
-
-
-JOB_OFFERS = {
-    "scripts/train +callbacks=gram_s": "+callbacks=gram_student",
-    "scripts/train logger=t": "logger=tensorboard",
-    "scripts/train trainer.max_st": "trainer.max_steps=",
-}
+    said = " ".join(result.output.split())
+    assert said.count("Expected `callbacks.gram_student` to be a callback") == 1
+    assert "no `_target_`" in said
+    assert "`+callbacks=gram_student`" in said
+    assert (result.returncode, "Traceback" in said) == (1, False)
 
 
-def test_the_tab_key_serves_the_training_job_too(run: Run) -> None:
-    done = run("", f"{completions('scripts/train', *JOB_OFFERS)}\ncomplete -p train")
+def test_a_defaults_list_names_a_preset_that_no_plugin_provides(run: Run) -> None:
+    result = run("shadowed", "python shadowed.py --config-name selecting").result
 
-    *offers, registered = done.output.splitlines()
-    assert dict(zip(JOB_OFFERS, offers, strict=True)) == JOB_OFFERS
-    # Bash looks for the last part of what is typed.
-    assert registered.endswith("hydra_bash_completion train")
+    assert "Could not find 'callbacks/gram_teacher'" in result.output
+    assert (result.returncode, "Traceback" in result.output) == (1, False)

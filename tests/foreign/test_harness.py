@@ -1,20 +1,20 @@
 """The harness that runs documented commands finds them, and finds what is wrong with them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.commands import Done, Result, Run
-from tests.foreign import planning
+from tests.commands import Commands, Done, Result, Run
 from tests.foreign.documents import BadInput, bad_input, blocks, seen_in
-from tests.foreign.test_documented_commands import check, check_answer
+from tests.foreign.test_documented_commands import became, check, check_answer
 
 EXAMPLE = """\
 ```bash
 # A comment.
 python show.py +callbacks=gram \\
   gram/samples=small   # another
-python show.py '+note="8 # 9"'
+python show.py '+note="8 9"'  # last
 ```
 
 In a sentence, `gramscope presets` is a command, `gramscope` and `python` alone are names.
@@ -42,14 +42,10 @@ In a sentence, `gramscope presets` is a command, `gramscope` and `python` alone 
 
 
 def test_every_command_line_is_found() -> None:
+    first = "python show.py +callbacks=gram gram/samples=small"
+
     assert list(blocks(EXAMPLE)) == [
-        (
-            1,
-            [
-                "python show.py +callbacks=gram gram/samples=small",
-                "python show.py '+note=\"8 # 9\"'",
-            ],
-        ),
+        (1, [first, "python show.py '+note=\"8 9\"'"]),
         (8, ["gramscope presets"]),
         (12, ["scripts/test -k a#b"]),
         (18, ["scripts/train --cfg job data=nifti data.root=DIR"]),
@@ -59,16 +55,11 @@ def test_every_command_line_is_found() -> None:
 
 
 def test_rows_of_bad_input_are_found() -> None:
-    assert list(bad_input(EXAMPLE)) == [
-        BadInput(
-            27,
-            "python show.py x=1",
-            ["not find 'grm'", "gram"],
-            False,
-            ["python show.py +callbacks=gram"],
-        ),
-        BadInput(28, "python show.py x=0", ["x: 0"], True, ["gramscope presets"]),
-    ]
+    first, second = bad_input(EXAMPLE)
+
+    instead = ["python show.py +callbacks=gram"]
+    assert first == BadInput(27, "python show.py x=1", ["not find 'grm'", "gram"], False, instead)
+    assert second == BadInput(28, "python show.py x=0", ["x: 0"], True, ["gramscope presets"])
 
 
 @pytest.mark.parametrize("text", ["```sh\nscripts/test\n```", "```bash\nscripts/test\n"])
@@ -82,10 +73,6 @@ def done(output: str, returncode: int = 0, left: tuple[str, ...] = ()) -> Done:
     return Done(Path(), [Result("x", returncode, output, "", [*left])])
 
 
-def test_a_command_that_works() -> None:
-    check(done("fine"))
-
-
 @pytest.mark.parametrize(
     "found",
     [
@@ -96,62 +83,50 @@ def test_a_command_that_works() -> None:
     ],
     ids=["exit code", "process left", "warning", "extra"],
 )
-def test_a_command_that_does_not(found: Done) -> None:
+def test_what_is_wrong_is_found(found: Done) -> None:
+    check(done("fine"))
+
     with pytest.raises(AssertionError):
         check(found)
 
 
 @pytest.mark.parametrize(
-    ("output", "returncode"),
+    "found",
     [
-        ("can not find 'grm' … gram", 0),
-        ("can not find 'grm'", 1),
-        ("can not find 'grm' … gram Traceback", 1),
+        done("can not find 'grm' … gram", 0),
+        done("can not find 'grm'", 1),
+        done("can not find 'grm' … gram Traceback", 1),
     ],
     ids=["exit code", "message", "trace"],
 )
-def test_bad_input_that_is_answered_otherwise(output: str, returncode: int) -> None:
+def test_bad_input_that_is_answered_otherwise(found: Done) -> None:
     row = BadInput(1, "x", ["not find 'grm'", "gram …"], False, [])
     check_answer(row, done("can not find 'grm' … gram", 1).result)
 
     with pytest.raises(AssertionError):
-        check_answer(row, done(output, returncode).result)
+        check_answer(row, found.result)
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "why"),
     [
-        "cowsay hello",
-        "python nothing.py",
-        "python train.py && rm -r outputs",
-        "pip uninstall hydra-gramscope",
+        ("cowsay hello", "teach the harness"),
+        ("python nothing.py", "no application has"),
+        ("python train.py && rm -r outputs", "more than one command"),
+        ("pip uninstall hydra-gramscope", "teach the harness"),
+        ("scripts/tset", "there is no"),
+        ("scripts/test tests/hidra", "there is no"),
+        ("scripts/train --cfg job model=huge", "Could not find 'model/huge'"),
+        ("scripts/bench overhaed", "there is no benchmark"),
+        ("scripts/bench gather --larger", "there is no --larger"),
+        ("python -m tests.support", "is no program"),
+        (".venv/bin/python -m pitest", "there is no module"),
+        ("wandb snyc", "returned non-zero exit status"),
     ],
 )
-def test_a_command_that_nobody_knows(text: str) -> None:
-    with pytest.raises(planning.UnknownCommandError):
-        planning.plan(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "scripts/tset",
-        "scripts/test tests/hidra",
-        "scripts/train --cfg job model=huge",
-        "scripts/bench overhaed",
-        "scripts/bench gather --larger",
-        "python -m tests.support",
-        "git gud",
-        "tensorboard --logs outputs",
-        ".venv/bin/python -m pitest",
-    ],
-)
-def test_a_command_that_is_only_checked(text: str) -> None:
-    with pytest.raises(
-        Exception, match=r"can't be|there is no|no benchmark|no program|has no|unknown|find"
-    ):
-        assert planning.plan(text) is None
-        planning.check(text)
+def test_a_command_that_can_not_be_right(text: str, why: str, commands: Commands) -> None:
+    with pytest.raises(Exception, match=why):
+        became(commands, text)
 
 
 @pytest.mark.parametrize(
@@ -168,15 +143,12 @@ def test_what_a_command_leaves_behind_is_ended_and_told(run: Run) -> None:
 
     result = run("", text, patience_s=0.5).result
 
-    assert (result.returncode, result.output) == (0, "begun\n")
-    assert result.left == ["sleep 1000"]
+    assert result == Result(text, 0, "begun\n", "", ["sleep 1000"])
 
 
-@pytest.mark.parametrize("application", ["", "minimal"])
-def test_a_command_that_takes_too_long_is_ended(application: str, run: Run) -> None:
-    text = "python train.py trainer.max_steps=-1" if application else "sleep 1000"
-
-    result = run(application, text, timeout_s=1).result
+@pytest.mark.parametrize("options", [{"warm": False}, {}], ids=["shell", "warm"])
+def test_a_command_that_takes_too_long_is_ended(options: dict[str, Any], run: Run) -> None:
+    result = run("minimal", "python train.py trainer.max_steps=-1", timeout_s=1, **options).result
 
     assert result.returncode != 0
     assert "still running after 1 s" in result.output

@@ -3,15 +3,9 @@
 import pytest
 import yaml
 
-from tests.commands import Done, Run
+from tests.commands import Run
 
 pytestmark = pytest.mark.slow
-
-
-def composed(done: Done) -> list[dict[str, dict[str, object]]]:
-    """The callbacks of each job, as its application had them."""
-    files = sorted(done.sweep.glob("*/.hydra/config.yaml"), key=lambda f: int(f.parts[-3]))
-    return [yaml.safe_load(file.read_text())["callbacks"] for file in files]
 
 
 def test_jobs_in_parallel_with_the_joblib_launcher(run: Run) -> None:
@@ -57,35 +51,21 @@ def test_the_swept_key_on_the_command_line_collapses_the_sweep(run: Run) -> None
     assert done.logged(done.sweep) == [("teacher_cls_token_backbone", 100, 40)]
 
 
-def test_a_sweep_over_presets(run: Run) -> None:
-    done = run("packaged", "python show.py -m +callbacks=gram_teacher,gram_student")
-
-    assert done.output
-    assert [list(job) for job in composed(done)] == [
-        ["timer", "gram_teacher"],
-        ["timer", "gram_student"],
-    ]
-
-
-def test_a_sweep_over_a_value(run: Run) -> None:
-    done = run("packaged", "python show.py -m +callbacks=gram callbacks.gram.feature_key=a,b")
-
-    assert done.output
-    assert [job["gram"]["feature_key"] for job in composed(done)] == ["a", "b"]
-
-
-def test_a_sweep_over_sub_groups(run: Run) -> None:
+def test_a_sweep_over_sub_groups_and_values(run: Run) -> None:
     done = run(
         "packaged",
-        "python show.py -m +callbacks=gram gram/feature='glob(*)' gram/samples=small,large",
+        "python show.py -m +callbacks=gram gram/feature='glob(*)' gram/samples=small,large"
+        " callbacks.gram.log_every_n_steps=5,6",
     )
 
     assert done.output
-    jobs = {(job["gram"]["feature_key"], job["gram"]["max_samples"]) for job in composed(done)}
-    features = ["teacher_cls_token", "student_cls_token", "student_glob_cls_token"]
-    assert jobs == {
-        (f"{feature}{form}", samples)
-        for feature in features
+    composed = [file.read_text() for file in done.sweep.glob("*/.hydra/config.yaml")]
+    grams = [yaml.safe_load(text)["callbacks"]["gram"] for text in composed]
+    keys = ("feature_key", "max_samples", "log_every_n_steps")
+    assert sorted(tuple(gram[key] for key in keys) for gram in grams) == [
+        (f"{feature}{form}", samples, steps)
+        for feature in ("student_cls_token", "student_glob_cls_token", "teacher_cls_token")
         for form in ("", "_backbone")
         for samples in (32, 512)
-    }
+        for steps in (5, 6)
+    ]

@@ -142,8 +142,7 @@ def test_render(tmp_path: Path) -> None:
     routes = {(row["ranks"], row["route"]): row for row in results["pictures"]}
     assert routes.keys() == {(r, x) for r in (1, 8) for x in ("ours", "savefig", "wandb.Image")}
     assert all(row["PNG_kB"]["min"] > 5 for row in routes.values())
-    others = [row["over_ours"] for row in routes.values() if row["route"] != "ours"]
-    assert all(over_ours["value"] > 1 for over_ours in others)
+    assert all(row["over_ours"]["value"] > 1 for (_, x), row in routes.items() if x != "ours")
     assert [row["N"] for row in results["helper"]] == [64]
 
 
@@ -178,14 +177,11 @@ def test_overhead(tmp_path: Path) -> None:
         if row["callback"] == "reference":
             assert row["over_ours"]["value"] > 1
         else:
-            logged = int(row["events"].removeprefix("logged "))
-            assert logged >= row["event_ms"]["n"]
+            assert int(row["events"].removeprefix("logged ")) >= row["event_ms"]["n"]
     runs = [(row["every"], row["run"]) for row in results["slowdown"]]
     assert runs == [(every, x) for every in (1, 10) for x in ("ours", "reference", "again")]
-    root, other = results["resources"]
-    assert (root["rank"], other["rank"]) == ("rank 0", "other ranks")
-    assert root["helpers_CPU_s"]["value"] > 0
-    assert other["helpers_CPU_s"]["value"] == 0
+    helpers_cpu_s = {row["rank"]: row["helpers_CPU_s"]["value"] for row in results["resources"]}
+    assert helpers_cpu_s["rank 0"] > helpers_cpu_s["other ranks"] == 0
 
 
 @pytest.mark.slow
@@ -193,15 +189,9 @@ def test_startup(tmp_path: Path) -> None:
     results = quick("startup", tmp_path)
 
     starts = {row["start"]: row for row in results["starts"]}
-    assert {start: row["against"] for start, row in starts.items()} == {
-        "without": "",
-        "again": "without",
-        "with": "without",
-        "preset used": "with",
-        "gramscope presets": "",
-    }
+    assert list(starts) == ["without", "again", "with", "preset used", "gramscope presets"]
+    assert [row["against"] for row in starts.values()] == ["", "without", "without", "with", ""]
     assert all(row["wall_ms"]["n"] == 2 for row in starts.values())
-    assert {"low", "value", "high"} <= starts["with"]["added_ms"].keys()
     assert 0 < starts["with"]["import_ms"]["min"] < starts["with"]["wall_ms"]["max"]
     assert starts["without"]["import_ms"] is None
 

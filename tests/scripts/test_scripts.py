@@ -90,7 +90,7 @@ def test_every_check_runs_and_any_failure_counts(checkout: Path, setup: ModuleTy
     python = checkout / ".venv" / "bin" / "python"
     python.write_text('#!/usr/bin/env bash\necho "$@"\n[[ $2 != mypy ]]\n')
 
-    done = call(checkout / "scripts" / "test", "-m", "not slow", cwd=Path("/"))
+    done = call(checkout / "scripts" / "test", "-m", "not slow", cwd=Path("/"), CI="")
 
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
@@ -104,9 +104,34 @@ def test_every_check_runs_and_any_failure_counts(checkout: Path, setup: ModuleTy
 
 def test_ci_runs_the_same(checkout: Path, setup: ModuleType) -> None:
     install_stand_in(checkout, setup, "train", "test")
-    (checkout / "scripts" / "test").write_text("#!/usr/bin/env bash\necho tested\n")
+    (checkout / "scripts" / "test").write_text("#!/usr/bin/env bash\necho tested, CI=$CI\n")
 
-    assert call(checkout / ".ci" / "run", cwd=Path("/")).stdout == "tested\n"
+    assert call(checkout / ".ci" / "run", cwd=Path("/"), CI="").stdout == "tested, CI=true\n"
+
+
+@pytest.mark.parametrize(
+    ("ci", "browsers", "installs"),
+    [("", [], False), ("true", [], True), ("true", ["chromium"], False)],
+    ids=["at home", "on CI", "on CI with a browser"],
+)
+def test_a_browser_is_installed_on_ci_or_the_run_fails(
+    ci: str, browsers: list[str], installs: bool, checkout: Path, setup: ModuleType
+) -> None:
+    install_stand_in(checkout, setup, "train", "test")
+    programs = checkout / "bin"
+    programs.mkdir()
+    for name in ("bash", "dirname"):
+        (programs / name).symlink_to(shutil.which(name) or "")
+    for name in browsers:
+        (programs / name).symlink_to(sys.executable)
+    (programs / "apt-get").write_text("#!/bin/bash\necho apt-get $* >&2\n[[ $* != *install* ]]\n")
+    (programs / "apt-get").chmod(0o755)
+
+    done = call(checkout / "scripts" / "test", cwd=checkout, CI=ci, PATH=str(programs))
+
+    assert ("apt-get -qq install" in done.stderr) == installs
+    assert ("failed: installing Chromium" in done.stderr) == installs
+    assert done.returncode == installs
 
 
 @pytest.mark.parametrize("script", ["train", "test"])

@@ -67,7 +67,9 @@ def browse(*arguments: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed")
+@pytest.mark.skipif(
+    BROWSER is None and not os.environ.get("CI"), reason="no Chromium or Chrome is installed"
+)
 def test_a_browser_shows_it(multirun: Path, tmp_path: Path) -> None:
     address = (multirun / "sweep_report.html").as_uri()
     picture = tmp_path / "page.png"
@@ -83,7 +85,9 @@ def test_a_browser_shows_it(multirun: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed")
+@pytest.mark.skipif(
+    BROWSER is None and not os.environ.get("CI"), reason="no Chromium or Chrome is installed"
+)
 def test_a_wide_sweep_scrolls_in_its_own_frame(multirun: Path, tmp_path: Path) -> None:
     # The one script is the test's: a page cannot be measured from outside.
     probe = (
