@@ -159,7 +159,7 @@ class MonitorCallback(Callback):
         self._account.load(state_dict)
 
     @override
-    @guarded()
+    @guarded(by="stay_off")
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         if self._fit is None:
             self._meet(trainer)
@@ -216,35 +216,27 @@ class MonitorCallback(Callback):
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         self.finish()
 
-    def recover(self, error: Exception, trainer: Any = None, *_: Any, **__: Any) -> None:
-        """Bring things in order after something of ours failed in a hook.
-
-        Ranks meet as they would have, and a step that is due ends as skipped.
-        """
-        fit = self._fit
-        if fit is None:
-            said = "%s stays off: it could not start: %r"
-            log.warning(said, type(self).__name__, error, exc_info=error)
-            self._stay_away(trainer)
-            return
-        said = "%s failed with %r, which costs a step's rows at most. Training goes on."
+    def stay_off(self, error: Exception, trainer: Any, *_: Any) -> None:
+        """Meet as the other ranks do after a start that failed, and tell them not to wait."""
+        said = "%s stays off: it could not start: %r"
         log.warning(said, type(self).__name__, error, exc_info=error)
-        fit.source.stop()
-        fit.trouble = fit.trouble or error
-        if trainer is not None:
-            self._advance(fit, trainer)
-            self._hand_over(fit, error)
-
-    def _stay_away(self, trainer: Any) -> None:
-        """Meet as the other ranks do, and tell them not to wait for this one."""
-        if trainer is None:
-            return
         self._meet(trainer)
         engine = next((c.engine for c in watching(trainer.callbacks) if c.engine), None)
         if engine is not None:
             engine.exchange.stop()
         elif trainer.world_size > 1:
             stay_away(trainer.global_rank, self._meeting)
+
+    def recover(self, error: Exception, trainer: Any = None, *_: Any, **__: Any) -> None:
+        """Bring things in order after something failed: a step that is due ends as skipped."""
+        said = "%s failed with %r, which costs a step's rows at most. Training goes on."
+        log.warning(said, type(self).__name__, error, exc_info=error)
+        fit = self._fit
+        if fit is not None and trainer is not None:
+            fit.source.stop()
+            fit.trouble = fit.trouble or error
+            self._advance(fit, trainer)
+            self._hand_over(fit, error)
 
     def give_up(self) -> None:
         """Be off for the rest of the fit; peers need not wait for this rank."""

@@ -19,14 +19,17 @@ log = logging.getLogger(__name__)
 Entry = TypeVar("Entry", bound=Callable[..., Any])
 
 
-def guarded(otherwise: Callable[[], Any] = lambda: None) -> Callable[[Entry], Entry]:
+def guarded(
+    otherwise: Callable[[], Any] = lambda: None, *, by: str = "recover"
+) -> Callable[[Entry], Entry]:
     """Keep from the caller whatever a method raises.
 
-    The object's `recover` is told of it, with the method's arguments, says so and brings things in
-    order; if that fails too, its `give_up` lets go of everything. Ctrl-C goes through.
+    The object's method ``by`` is told of it, with the method's arguments, says so and brings
+    things in order; if that fails too, its `give_up` lets go of everything. Ctrl-C goes through.
 
     Args:
         otherwise: Makes what the caller gets instead.
+        by: Name of the method that recovers.
     """
 
     def decorate(entry: Entry) -> Entry:
@@ -35,7 +38,7 @@ def guarded(otherwise: Callable[[], Any] = lambda: None) -> Callable[[Entry], En
             try:
                 return entry(self, *args, **kwargs)
             except Exception as error:
-                _contain(self, error, args, kwargs)
+                _contain(self, by, error, args, kwargs)
                 return otherwise()
 
         return enter  # type: ignore[return-value]
@@ -43,9 +46,9 @@ def guarded(otherwise: Callable[[], Any] = lambda: None) -> Callable[[Entry], En
     return decorate
 
 
-def _contain(entered: Any, error: Exception, args: Any, kwargs: Any) -> None:
+def _contain(entered: Any, by: str, error: Exception, args: Any, kwargs: Any) -> None:
     try:
-        entered.recover(error, *args, **kwargs)
+        getattr(entered, by)(error, *args, **kwargs)
     except Exception as again:
         with suppress(Exception):
             log.warning("%s gives up: %r. Training goes on.", type(entered).__name__, again)

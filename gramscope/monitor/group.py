@@ -18,7 +18,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 __all__ = ["Group", "StoppedError", "Store"]
 
 _SLICE = timedelta(seconds=0.5)
-_CONNECT = timedelta(seconds=60)
+_CONNECT = timedelta(seconds=20)
 _exchanges = itertools.count()
 
 

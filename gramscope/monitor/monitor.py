@@ -79,7 +79,7 @@ class Monitor:
         self._publish = publish
         self._engine = engine or Engine(max_samples, timeout_s)
         self._quota = self._engine.exchange.quota(max_samples)
-        self._closing = self._closed = False
+        self._closed = False
         self._engine.join()
         atexit.register(self.close, 0.0)  # for loops that end without it
 
@@ -145,8 +145,11 @@ class Monitor:
         self._engine.warn(repr(error), f"The monitor of {self._channel.log_key} met {error!r}")
         if step is not None:
             self.submit(step, error)
-        if self._closing:
-            self._leave(for_all=True)
+
+    def end_at_once(self, error: Exception, *_: Any, **__: Any) -> None:
+        """Let go of everything after `close` failed; what is under way ends as skipped."""
+        self._engine.warn(repr(error), f"Closing {self._channel.log_key} met {error!r}")
+        self._leave(for_all=True)
 
     def give_up(self) -> None:
         """End without waiting; peers need not wait for this rank any more."""
@@ -176,7 +179,7 @@ class Monitor:
         self._engine.record(self._channel, event)
         self.account.ended(event)
 
-    @guarded(list)
+    @guarded(list, by="end_at_once")
     def close(self, timeout_s: float | None = None) -> list[Event]:
         """Wait for what is under way, and let go of everything.
 
@@ -189,7 +192,6 @@ class Monitor:
         """
         if self._closed:
             return []
-        self._closing = True
         deadline = time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
         events, idle = [], False
         try:
