@@ -97,7 +97,7 @@ class MonitorConfig(CallbackConfig):
     )
     timeout_s: float = setting(
         60.0,
-        "seconds to wait for a peer, for a picture, and for the rest at the end; above 0",
+        "seconds to wait for a picture, and for the rest at the end; above 0",
         seconds,
     )
 
