@@ -54,7 +54,7 @@ class Engine:
         if self._recorder is not None:
             self._recorder.start()
         if self.exchange.is_member:
-            self._worker.start(_warm_up)
+            self._worker.start(self._begin)
 
     def join(self) -> None:
         """Count one more user."""
@@ -110,6 +110,10 @@ class Engine:
             self._recorder.put(due.channel, event)
 
     # From here on: the monitor thread.
+
+    def _begin(self) -> None:
+        _warm_up()
+        self.exchange.open()
 
     def _work(self, due: DueStep) -> Callable[[], None] | None:
         with torch.no_grad():

@@ -6,7 +6,7 @@ import logging
 import textwrap
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -158,6 +158,11 @@ class Exchange:
             self._lose(self._link, error)
             return self._alone(mine, features)
 
+    def open(self) -> None:
+        """Make the connections; waits for the other ranks, on the thread that will use them."""
+        if self._link is not None:
+            self._attempt(self._link.open)
+
     @property
     def calling(self) -> bool:
         """Whether a call is under way, or was when its thread died."""
@@ -181,19 +186,22 @@ class Exchange:
             self._link.lose()
 
     def _meet(self, link: Link, event: str) -> None:
-        try:
-            sequence = link.meet(self._sequence, event)
-        except StoppedError:
-            self.lost = self.lost or Reason.peer_lost
-            return
-        except Exception as error:
-            self._lose(link, error)
-            return
-        if sequence:
+        sequence = self._attempt(lambda: link.meet(self._sequence, event))
+        if sequence is not None:
             self._sequence = sequence
             if self.lost:
                 self._say("Rank %d's monitor has its peers back, at %s.", self.rank, event)
             self.lost = Reason.none
+
+    def _attempt(self, meet: Callable[[], int | None]) -> int | None:
+        assert self._link is not None
+        try:
+            return meet()
+        except StoppedError:
+            self.lost = self.lost or Reason.peer_lost
+        except Exception as error:
+            self._lose(self._link, error)
+        return None
 
     def _status(
         self, tag: int, features: Tensor | None, spacing: tuple[int, int], reason: Reason

@@ -13,7 +13,7 @@ _POLL_S = 0.1
 
 
 class Link:
-    """What the monitor threads of all members meet by, from the first event on.
+    """What the monitor threads of all members meet by, first when they start.
 
     Each member says that it is ready for the next generation of connections. When all are, rank 0
     names the event at which they meet and who is there. After a loss it goes on alone until then;
@@ -50,7 +50,11 @@ class Link:
         self._store.put(f"{self._generation}/gone")
         self._next_generation()
 
-    def meet(self, sequence: int, event: str) -> int:
+    def open(self) -> int | None:
+        """Make the first connections, of all members that are there."""
+        return self.meet(0, "start") if not self._generation and self.group is None else None
+
+    def meet(self, sequence: int, event: str) -> int | None:
         """Make connections if this is the event to do so at.
 
         Args:
@@ -58,29 +62,29 @@ class Link:
             event: Its name, alike on all ranks.
 
         Returns:
-            Its number on rank 0, which counts from here on; 0 while there are no connections.
+            Its number on rank 0, which counts from here on; ``None``: there are no connections.
 
         Raises:
             RuntimeError: If the other members do not come.
             StoppedError: If there will be no connections any more.
         """
         if self._generation and not self._store.heals:
-            return 0
+            return None
         if not self._is_ready:
             self._store.put(self._key("ready", self._rank))
             self._is_ready = True
         start = f"{self._generation}/start"
         if self._rank:
             if not self._told(start):
-                return 0
+                return None
         elif members := self._present():
             self._store.put(start, f"{sequence} {','.join(map(str, members))} {event}")
         else:
-            return 0
+            return None
         number, ranks, name = self._store.get(start).split(" ", 2)
         self.members = [int(rank) for rank in ranks.split(",")]
         if name != event or self._rank not in self.members:
-            return 0
+            return None
         self._connect()
         return int(number)
 

@@ -149,11 +149,12 @@ class Monitor:
     def end_at_once(self, error: Exception, *_: Any, **__: Any) -> None:
         """Let go of everything after `close` failed; what is under way ends as skipped."""
         self._engine.warn(repr(error), f"Closing {self._channel.log_key} met {error!r}")
-        self._leave(for_all=True)
+        self.give_up()
 
     def give_up(self) -> None:
         """End without waiting; peers need not wait for this rank any more."""
         self._leave(for_all=True)
+        self.finished()
 
     @guarded(list)
     def finished(self) -> list[Event]:
@@ -199,8 +200,10 @@ class Monitor:
                 events += self.finished()
             events += self.finished()
             self._engine.wait_idle(max(0.0, deadline - time.monotonic()))
-        finally:  # after Ctrl-C too
-            self._leave(for_all=not idle)
+        except BaseException:  # Ctrl-C while waiting for the last pictures
+            self.give_up()
+            raise
+        self._leave(for_all=not idle)
         return events + self.finished()
 
     def _leave(self, *, for_all: bool) -> None:
@@ -209,7 +212,6 @@ class Monitor:
             self._engine.leave(for_all=for_all)
             self._closed = True
             atexit.unregister(self.close)
-            self.finished()
 
     def _due_step(self, step: int, taken: StepCapture | Exception | None) -> DueStep:
         if not self._quota:
