@@ -34,6 +34,7 @@ __all__ = ["MonitorCallback"]
 log = logging.getLogger(__name__)
 
 _LONG_S = 30.0
+"""Seconds after which this rank says that it waits for the others."""
 
 _LAST_S = 5.0
 """Seconds to wait for the last events after an exception: a scheduler may be about to kill us."""
@@ -70,6 +71,7 @@ class MonitorCallback(Callback):
         self._pictures: Path | None = None
         self._directory: Path | None = None
         self._meeting = ""
+        self._said: set[str] = set()
         self._monitor: Monitor | None = None
         self._fit: _Fit | None = None
 
@@ -218,8 +220,7 @@ class MonitorCallback(Callback):
 
     def stay_off(self, error: Exception, trainer: Any, *_: Any) -> None:
         """Meet as the other ranks do after a start that failed, and tell them not to wait."""
-        said = "%s stays off: it could not start: %r"
-        log.warning(said, type(self).__name__, error, exc_info=error)
+        self._say("stays off: it could not start:", error)
         self._meet(trainer)
         engine = next((c.engine for c in watching(trainer.callbacks) if c.engine), None)
         if engine is not None:
@@ -229,14 +230,20 @@ class MonitorCallback(Callback):
 
     def recover(self, error: Exception, trainer: Any = None, *_: Any, **__: Any) -> None:
         """Bring things in order after something failed: a step that is due ends as skipped."""
-        said = "%s failed with %r, which costs a step's rows at most. Training goes on."
-        log.warning(said, type(self).__name__, error, exc_info=error)
+        self._say("goes on without a step's rows at most, after", error)
         fit = self._fit
         if fit is not None and trainer is not None:
             fit.source.stop()
             fit.trouble = fit.trouble or error
             self._advance(fit, trainer)
             self._hand_over(fit, error)
+
+    def _say(self, what: str, error: Exception) -> None:
+        """Warn of each kind of failure once, with where it came from."""
+        kind = f"{what} {error!r}"
+        level = logging.DEBUG if kind in self._said else logging.WARNING
+        self._said.add(kind)
+        log.log(level, "%s %s", type(self).__name__, kind, exc_info=error)
 
     def give_up(self) -> None:
         """Be off for the rest of the fit; peers need not wait for this rank."""
@@ -364,6 +371,7 @@ class _Ending(Callback):
             patience = min(_LAST_S, callback.config.timeout_s)
             log.info("Waiting up to %g s for the last events of training.", patience)
             callback.finish(patience)
+        trainer.callbacks.remove(self)  # Lightning calls no `teardown` now
 
     @override
     @guarded()

@@ -362,5 +362,5 @@ def test_an_emergency_checkpoint_does_not_wait_for_pictures(tmp_path: Path) -> N
     assert checkpoint.watched
     assert list((tmp_path / "checkpoints").iterdir())
     assert sum(callback.outcomes.values()) == 3
-    assert len(run.callbacks) == 4
+    assert run.callbacks == callbacks
     assert not monitor_threads()
