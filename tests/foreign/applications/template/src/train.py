@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from src.utils.instantiators import instantiate_callbacks, instantiate_loggers
+from src.utils.instantiators import instantiate_all
 
 
 def train(cfg: DictConfig) -> dict[str, float]:
@@ -17,8 +17,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
     lightning.seed_everything(cfg.seed, workers=True)
     data = hydra.utils.instantiate(cfg.data)
     model = hydra.utils.instantiate(cfg.model)
-    callbacks = instantiate_callbacks(cfg.get("callbacks"))
-    loggers = instantiate_loggers(cfg.get("logger"))
+    callbacks = instantiate_all(cfg.get("callbacks"))
+    loggers = instantiate_all(cfg.get("logger"))
     trainer = hydra.utils.instantiate(cfg.trainer, callbacks=callbacks, logger=loggers)
     trainer.fit(model, datamodule=data)
     print("callbacks:", [type(callback).__name__ for callback in trainer.callbacks])

@@ -30,18 +30,21 @@ class SSLModule(pl.LightningModule):
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         student, teacher = self.student(x), self.teacher(x)
-        return {
-            "student_cls_token": self.head(student),
-            "student_cls_token_backbone": student,
-            "student_glob_cls_token": self.head(student),
-            "student_glob_cls_token_backbone": student,
-            "teacher_cls_token": self.head(teacher).detach(),
-            "teacher_cls_token_backbone": teacher,
-        }
+        outputs = {}
+        for name, features in (
+            ("student", student),
+            ("student_glob", student),
+            ("teacher", teacher),
+        ):
+            outputs[f"{name}_cls_token"] = self.head(features)
+            outputs[f"{name}_cls_token_backbone"] = features
+        return outputs
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         outputs = self(batch[0])
-        loss = nn.functional.mse_loss(outputs["student_cls_token"], outputs["teacher_cls_token"])
+        loss = nn.functional.mse_loss(
+            outputs["student_cls_token"], outputs["teacher_cls_token"].detach()
+        )
         self.log("train/loss", loss)
         return loss
 
