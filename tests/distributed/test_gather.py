@@ -113,12 +113,12 @@ def test_a_rank_that_is_only_late_loses_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("world_size", [2, 3])
 def test_ranks_that_lost_one_another_meet_again(tmp_path: Path, world_size: int) -> None:
-    found = heal(tmp_path, world_size, away_s=2.5, patience_s=0.5, steps=30)
+    found = heal(tmp_path, world_size, away_s=4.0, patience_s=1.0, steps=30)
 
     steps, rows, reasons = zip(*found["events"], strict=True)
     assert list(steps) == list(range(1, 31))
-    assert any(reason and "peer_lost" in reason for reason in reasons)
-    assert (rows[-1], reasons[-1]) == (8, None)
+    lost = next(i for i, reason in enumerate(reasons) if reason and "peer_lost" in reason)
+    assert (8, None) in list(zip(rows, reasons, strict=True))[lost:]
 
 
 def test_a_rank_that_leaves_is_known_at_once_whoever_holds_its_connections(tmp_path: Path) -> None:
