@@ -93,6 +93,7 @@ class Link:
         self._stop.set()
         with suppress(Exception):  # the store ends with rank 0
             self._store.put(f"off/{self._rank}")
+            self._store.put(f"{self._generation}/gone")
 
     def _connect(self) -> None:
         if len(self.members) < 2:
