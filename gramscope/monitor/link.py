@@ -71,13 +71,13 @@ class Link:
         if self._generation and not self._store.heals:
             return None
         if not self._is_ready:
-            self._store.put(self._key("ready", self._rank))
+            self._store.put(self._key("ready", self._rank), str(sequence))
             self._is_ready = True
         start = f"{self._generation}/start"
         if self._rank:
             if not self._told(start):
                 return None
-        elif members := self._present():
+        elif members := self._present(sequence):
             self._store.put(start, f"{sequence} {','.join(map(str, members))} {event}")
         else:
             return None
@@ -114,12 +114,15 @@ class Link:
     def _key(self, word: str, rank: int) -> str:
         return f"{self._generation}/{word}/{rank}"
 
-    def _present(self) -> list[int]:
+    def _present(self, sequence: int) -> list[int]:
         """All members that are not off, once they are ready; at the beginning, wait for that."""
         while True:
             there = [rank for rank in self._all if not self._store.has(f"off/{rank}")]
-            if self._store.has(*(self._key("ready", rank) for rank in there)):
-                return there if len(there) > 1 else []
+            ready = [self._key("ready", rank) for rank in there]
+            if self._store.has(*ready):
+                # One that is ahead has let this event pass.
+                reached = all(int(self._store.get(key)) <= sequence for key in ready)
+                return there if reached and len(there) > 1 else []
             if self._generation:
                 return []
             if self._stop.wait(_POLL_S):
