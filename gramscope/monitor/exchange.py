@@ -100,6 +100,8 @@ class Exchange:
         self.world_size = dist.get_world_size() if together else 1
         self.lost = Reason.none
         """Why there are no connections."""
+        self.calling = False
+        """Whether peers may wait for this rank's part of an event, also where its thread died."""
         self._members = member_ranks(self.world_size, max_samples)
         self._link: Link | None = None
         self._sequence = 0
@@ -152,25 +154,23 @@ class Exchange:
         mine = self._status(zlib.crc32(f"{tag}@{step}".encode()) >> 1, features, spacing, reason)
         if self._link is None or self._link.group is None:
             return self._alone(mine, features)
+        self.calling = True
         try:
-            return self._together(self._link, self._link.group, mine, features)
+            gathered = self._together(self._link, self._link.group, mine, features)
         except Exception as error:
             self._lose(self._link, error)
-            return self._alone(mine, features)
+            gathered = self._alone(mine, features)
+        self.calling = False  # not where the thread died
+        return gathered
 
     def open(self) -> None:
         """Make the connections; waits for the other ranks, on the thread that will use them."""
         if self._link is not None:
             self._attempt(self._link.open)
 
-    @property
-    def calling(self) -> bool:
-        """Whether a call is under way, or was when its thread died."""
-        group = None if self._link is None else self._link.group
-        return group is not None and group.calling
-
     def hang_up(self, why: str) -> None:
         """Have peers get an error at once instead of waiting for this rank's next call."""
+        self.calling = False
         if self._link is not None:
             self._lose(self._link, ConnectionError(why))
 

@@ -88,11 +88,6 @@ class Group:
         self._group.set_timeout(timedelta(seconds=patience_s + 60.0))
         self._is_root, self._size = place == 0, size
 
-    @property
-    def calling(self) -> bool:
-        """Whether a call is under way, or was when its thread died."""
-        return self._work is not None
-
     def all_gather(self, tensor: Tensor) -> list[Tensor]:
         """The tensors of all members, which are alike in shape."""
         tensors = [torch.empty_like(tensor) for _ in range(self._size)]
