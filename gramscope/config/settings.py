@@ -30,15 +30,15 @@ Class = TypeVar("Class", bound=type[Any])
 Config = TypeVar("Config", bound="CallbackConfig")
 
 
-def setting(default: Any, help: str, check: Check) -> Any:  # noqa: A002 - what it is called
+def setting(default: Any, meaning: str, check: Check) -> Any:
     """Make a field.
 
     Args:
         default: Its default.
-        help: What it means, its unit and its range, in Markdown.
+        meaning: What it means, its unit and its range, in Markdown.
         check: See `whole_number` and the others below.
     """
-    return dataclasses.field(default=default, metadata={"help": help, "check": check})
+    return dataclasses.field(default=default, metadata={"help": meaning, "check": check})
 
 
 @dataclasses.dataclass

@@ -115,7 +115,7 @@ class Monitor:
         )
 
     def observe(self, *, step: int, features: Tensor | Mapping[str, Any]) -> None:
-        """Channel one step; every rank must call it for the same steps.
+        """Watch one step; every rank must call it for the same steps.
 
         Args:
             step: Optimizer step.
