@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +25,19 @@ from gramscope.diagnosis import NUMBERS
 from gramscope.events.files import directory_of
 from gramscope.monitor import Engine, Monitor
 from gramscope.monitor.account import Account
+from gramscope.monitor.boundary import guarded
+from gramscope.monitor.capture import StepCapture
+from gramscope.monitor.link import stay_away
 
 __all__ = ["MonitorCallback"]
 
 log = logging.getLogger(__name__)
+
+_LONG_S = 30.0
+"""Seconds after which this rank says that it waits for the others."""
+
+_LAST_S = 5.0
+"""Seconds to wait for the last events after an exception: a scheduler may be about to kill us."""
 
 
 @dataclass
@@ -32,8 +45,13 @@ class _Fit:
     """What works for one callback during one fit."""
 
     monitor: Monitor
+    publisher: Publisher
     cadence: Cadence
     source: FeatureSource
+    due: int | None = None
+    """The due step that is still to be handed over."""
+    trouble: Exception | None = None
+    """What went wrong in the optimizer step under way."""
 
 
 class MonitorCallback(Callback):
@@ -51,9 +69,14 @@ class MonitorCallback(Callback):
         self._cost = Cost()
         self._names = Names(config.log_key, "representation")
         self._pictures: Path | None = None
+        self._directory: Path | None = None
+        self._meeting = ""
+        self._said: set[str] = set()
+        self._monitor: Monitor | None = None
         self._fit: _Fit | None = None
 
     @property
+    @guarded(dict)
     def latest(self) -> dict[str, float]:
         """Numbers of the latest event, by name.
 
@@ -62,27 +85,32 @@ class MonitorCallback(Callback):
         return dict(self._account.latest)
 
     @property
+    @guarded(dict)
     def latest_logged(self) -> dict[str, float]:
         """The same by the loggers' keys, as ``representation/offdiag_mean``; NaN without value."""
         prefix, latest = self._names.prefix, self._account.latest
         return {f"{prefix}/{name}": latest.get(name, math.nan) for name in NUMBERS}
 
     @property
+    @guarded(dict)
     def outcomes(self) -> dict[str, int]:
         """How many due steps ended how: ``logged``, or the reason for skipping; rank 0 only."""
         return dict(self._account.outcomes)
 
     @property
+    @guarded(int)
     def last_step(self) -> int:
         """The last due step whose outcome is known, 0 before the first; rank 0 only."""
         return self._account.last_step
 
     @property
+    @guarded(list)
     def pictures(self) -> list[str]:
         """Directories where this callback keeps pictures."""
         return [str(self._pictures)] if self._pictures and self._pictures.is_dir() else []
 
     @property
+    @guarded(dict)
     def overhead_ms(self) -> dict[str, float]:
         """What an event costs this rank's training thread: ``median`` and ``max``, milliseconds.
 
@@ -93,6 +121,7 @@ class MonitorCallback(Callback):
         return self._cost.milliseconds()
 
     @property
+    @guarded(str)
     def summary(self) -> str:
         """One line on what became of the due steps and what they cost the training thread."""
         skipped = self.outcomes
@@ -107,6 +136,7 @@ class MonitorCallback(Callback):
 
     @property
     @override
+    @guarded(lambda: "MonitorCallback")
     def state_key(self) -> str:
         """Tells the checkpointed states of several callbacks apart."""
         config = self.config
@@ -120,30 +150,31 @@ class MonitorCallback(Callback):
         )
 
     @override
+    @guarded(dict)
     def state_dict(self) -> dict[str, Any]:
         # The cadence follows the trainer's `global_step`.
         return self._account.state()
 
     @override
+    @guarded()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._account.load(state_dict)
 
     @override
+    @guarded(by="stay_off")
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        # Every rank comes here at the same point, where the process group is made.
-        if self._fit is not None:
-            return
-        try:
+        if self._fit is None:
+            self._meet(trainer)
             self._fit = self._start(trainer, pl_module)
-        except Exception as error:  # whatever it is, training is worth more
-            log.warning("%s stays off: it could not start: %r", type(self).__name__, error)
 
     @override
+    @guarded()
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         if self._fit is not None:
             self._fit.cadence.start(trainer)
 
     @override
+    @guarded()
     def on_train_batch_start(
         self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -153,6 +184,7 @@ class MonitorCallback(Callback):
                 fit.source.begin(batch, fit.cadence.micro_batches(trainer, pl_module, batch_idx))
 
     @override
+    @guarded()
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -162,44 +194,97 @@ class MonitorCallback(Callback):
             self._fit.monitor.finished()
 
     @override
+    @guarded()
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         # The optimizer step under way was the epoch's last.
         if self._fit is not None:
             self._fit.source.stop()
 
     @override
+    @guarded()
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        self._finish()
+        self.finish()
 
     @override
+    @guarded()
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        self._finish()
+        # Emergency checkpoints come first; see `_Ending`.
+        if self._fit is not None:
+            self._fit.source.stop()
+            self._fit.monitor.finished()
 
     @override
+    @guarded()
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        self._finish()
+        self.finish()
+
+    def stay_off(self, error: Exception, trainer: Any, *_: Any) -> None:
+        """Meet as the other ranks do after a start that failed, and tell them not to wait."""
+        self._say("stays off: it could not start:", error)
+        self._meet(trainer)
+        engine = next((c.engine for c in watching(trainer.callbacks) if c.engine), None)
+        if engine is not None:
+            engine.exchange.stop()
+        elif trainer.world_size > 1:
+            stay_away(trainer.global_rank, self._meeting)
+
+    def recover(self, error: Exception, trainer: Any = None, *_: Any, **__: Any) -> None:
+        """Bring things in order after something failed: a step that is due ends as skipped."""
+        self._say("goes on without a step's rows at most, after", error)
+        fit = self._fit
+        if fit is not None and trainer is not None:
+            fit.source.stop()
+            fit.trouble = fit.trouble or error
+            self._advance(fit, trainer)
+            self._hand_over(fit, error)
+
+    def _say(self, what: str, error: Exception) -> None:
+        """Warn of each kind of failure once, with where it came from."""
+        kind = f"{what} {error!r}"
+        level = logging.DEBUG if kind in self._said else logging.WARNING
+        self._said.add(kind)
+        log.log(level, "%s %s", type(self).__name__, kind, exc_info=error)
+
+    def give_up(self) -> None:
+        """Be off for the rest of the fit; peers need not wait for this rank."""
+        self._fit = None
+        if self._monitor is not None:
+            self._monitor.give_up()
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy or a pickle is a callback that has not started."""
-        return {**self.__dict__, "engine": None, "_fit": None}
+        return {**self.__dict__, "engine": None, "_monitor": None, "_fit": None}
+
+    def _meet(self, trainer: Any) -> None:
+        """What all ranks do together before a fit, once, whatever happens on one of them."""
+        if self._directory is None:
+            # `log_dir` asks rank 0 for it, so all ranks must read it, whatever loggers they have.
+            self._directory = Path(trainer.log_dir or trainer.default_root_dir) / "gram"
+        if not self._meeting:
+            with _said_after(_LONG_S, "waits for the other ranks to set up their callbacks"):
+                self._meeting = trainer.strategy.broadcast(secrets.token_hex(4), src=0)
 
     def _start(self, trainer: Any, pl_module: Any) -> _Fit | None:
-        # `log_dir` asks rank 0 for it, so all ranks must read it, whatever loggers they have.
-        directory = Path(trainer.log_dir or trainer.default_root_dir) / "gram"
+        assert self._directory is not None
         siblings = watching(trainer.callbacks)
         configs = [callback.config for callback in siblings]
         if siblings[0] is self:
-            self.engine = _make_engine(trainer, configs)
+            self.engine = _make_engine(trainer, configs, self._meeting)
+            self.engine.join()  # until the end, though this callback itself may not start
+            trainer.callbacks.append(_Ending())
         engine = siblings[0].engine
         if engine is None:  # the first could not start, and has said so
             return None
         self._names = names(configs)[siblings.index(self)]
         self._cost = Cost()
-        monitor = self._monitor(trainer, engine, directory)
-        source = FeatureSource(trainer, pl_module, self.config, monitor, self._cost)
-        return _Fit(monitor, Cadence(self.config.log_every_n_steps), source)
+        publisher = Publisher(trainer.loggers, self._names.prefix)
+        self._monitor = self._make_monitor(trainer, engine, publisher, self._directory)
+        source = FeatureSource(trainer, pl_module, self.config, self._monitor, self._cost)
+        return _Fit(self._monitor, publisher, Cadence(self.config.log_every_n_steps), source)
 
-    def _monitor(self, trainer: Any, engine: Engine, fallback: Path) -> Monitor:
+    def _make_monitor(
+        self, trainer: Any, engine: Engine, publisher: Publisher, fallback: Path
+    ) -> Monitor:
         config, log_key = self.config, self._names.log_key
         save_dir = None if config.save_dir is None else Path(config.save_dir)
         if save_dir is None and not any(map(takes_images, trainer.loggers)):
@@ -208,7 +293,6 @@ class MonitorCallback(Callback):
                 said = "None of the trainer's loggers takes images, so %s goes to %s."
                 log.warning(said, log_key, save_dir)
         self._pictures = save_dir and directory_of(save_dir, log_key)
-        publisher = Publisher(trainer.loggers, self._names.prefix)
         return Monitor(
             config.feature_key,
             config.max_samples,
@@ -224,36 +308,94 @@ class MonitorCallback(Callback):
 
     def _end_batch(self, fit: _Fit, trainer: Any, outputs: Any) -> None:
         fit.source.end(outputs)
-        stepped, due = fit.cadence.advance(trainer)
-        if not stepped:
-            return
-        capture = fit.source.take()
-        if due:
-            fit.monitor.submit(trainer.global_step, capture)
-        self._cost.end_step(due=due)
+        if self._advance(fit, trainer):
+            capture = fit.source.take()
+            self._cost.end_step(due=fit.due is not None)
+            self._hand_over(fit, fit.trouble or capture)
+            fit.trouble = None
 
-    def _finish(self) -> None:
+    def _advance(self, fit: _Fit, trainer: Any) -> bool:
+        """Whether an optimizer step was completed; notes it if that is due."""
+        stepped, due = fit.cadence.advance(trainer)
+        if due:
+            fit.due = trainer.global_step
+            fit.publisher.axis[fit.due] = _logger_step(trainer)
+        return stepped
+
+    def _hand_over(self, fit: _Fit, taken: StepCapture | Exception | None) -> None:
+        if fit.due is not None:
+            fit.monitor.submit(fit.due, taken)
+            fit.due = None
+
+    def finish(self, timeout_s: float | None = None) -> None:
+        """End this fit's watching: wait for what is under way, and publish it.
+
+        Args:
+            timeout_s: How long to wait; ``None``: as the settings say.
+        """
         fit, self._fit = self._fit, None
-        if fit is None:
-            return
-        fit.source.stop()
+        engine, self.engine = self.engine, None
+        monitor, self._monitor = self._monitor, None
+        self._directory, self._meeting = None, ""
         try:
-            fit.monitor.close()
-        except BaseException:  # Ctrl-C while waiting for the last pictures
-            fit.monitor.close(0.0)
-            raise
+            if fit is not None:
+                fit.source.stop()
         finally:
-            self.engine = None
-        if fit.monitor.is_root:
+            if monitor is not None:
+                monitor.close(timeout_s)
+            if engine is not None:
+                engine.leave(for_all=False)
+        if fit is not None and fit.monitor.is_root:
             log.info("%s", self.summary)
 
 
-def _make_engine(trainer: Any, configs: list[MonitorConfig]) -> Engine:
+def _logger_step(trainer: Any) -> int:
+    """Lightning logs by batches that stepped, of which several optimizers make more steps."""
+    loop = getattr(getattr(trainer, "fit_loop", None), "epoch_loop", None)
+    batches = getattr(loop, "_batches_that_stepped", None)
+    return int(trainer.global_step if batches is None else batches + 1)
+
+
+class _Ending(Callback):
+    """Comes last, behind checkpoints that are saved on an exception, and waits only then."""
+
+    def recover(self, error: Exception, trainer: Any, *_: Any, **__: Any) -> None:
+        """End without waiting."""
+        for callback in watching(trainer.callbacks):
+            callback.finish(0.0)
+
+    @override
+    @guarded()
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        for callback in watching(trainer.callbacks):
+            patience = min(_LAST_S, callback.config.timeout_s)
+            log.info("Waiting up to %g s for the last events of training.", patience)
+            callback.finish(patience)
+        trainer.callbacks.remove(self)  # Lightning calls no `teardown` now
+
+    @override
+    @guarded()
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        trainer.callbacks.remove(self)
+
+
+def _make_engine(trainer: Any, configs: list[MonitorConfig], name: str) -> Engine:
     if trainer.is_global_zero:
         _warn_of_clashes(configs)
-    # A rank that is late so far has training's patience, not the monitor's.
-    trainer.strategy.barrier("gramscope")
-    return Engine(max(c.max_samples for c in configs), max(c.timeout_s for c in configs))
+    rows, seconds = (max(c.max_samples for c in configs), max(c.timeout_s for c in configs))
+    return Engine(rows, seconds, name=name)
+
+
+@contextmanager
+def _said_after(seconds: float, what: str) -> Iterator[None]:
+    """Say what this rank does, if it takes so long that somebody may wonder."""
+    timer = threading.Timer(seconds, log.warning, ("This rank %s.", what))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _warn_of_clashes(configs: list[MonitorConfig]) -> None:

@@ -35,16 +35,19 @@ class Publisher:
         self._loggers = loggers
         self._prefix = prefix
         self._warned: set[str] = set()
+        self.axis: dict[int, int] = {}
+        """By optimizer step, where an event belongs on the axis of what the module logs."""
 
     def __call__(self, event: Event) -> None:
         """Hand over one event.
 
         One whose picture nobody took and that is not on disk either ends as skipped.
         """
+        step = self.axis.pop(event.step, event.step)
         if not event.logged:
             return
         scalars = {f"{self._prefix}/{name}": value for name, value in event.metrics.items()}
-        taken = [self._hand_over(logger, event, scalars) for logger in self._loggers]
+        taken = [self._hand_over(logger, event, scalars, step) for logger in self._loggers]
         if not event.kept and not any(taken):
             event.skip(Reason.not_taken)
 
@@ -59,20 +62,20 @@ class Publisher:
                 return _prepare
         return None
 
-    def _hand_over(self, logger: Any, event: Event, scalars: dict[str, float]) -> bool:
+    def _hand_over(self, logger: Any, event: Event, scalars: dict[str, float], step: int) -> bool:
         """Whether the picture is where it was to go."""
         if _is_switched_off(logger):
             return True  # by somebody who wants none
-        send = _image_sender(logger)
+        send = _image_sender(logger) if event.png is not None else None
         try:
             if send is None:
-                logger.log_metrics(scalars, step=event.step)
+                logger.log_metrics(scalars, step=step)
             else:
-                send(logger, event, scalars)
+                send(logger, event, scalars, step)
         except Exception as error:
             self._failed(type(logger).__name__, event, error)
             return False
-        return send is not None
+        return send is not None or event.png is None
 
     def _failed(self, name: str, event: Event, error: Exception) -> None:
         event.remark(f"{Reason.publish_failed.name}: {name}")
@@ -100,7 +103,7 @@ def _is_switched_off(logger: Any) -> bool:
     )
 
 
-def _image_sender(logger: Any) -> Callable[[Any, Event, dict[str, float]], None] | None:
+def _image_sender(logger: Any) -> Callable[[Any, Event, dict[str, float], int], None] | None:
     names = {base.__name__ for base in type(logger).__mro__}
     if "WandbLogger" in names:
         return _to_wandb
@@ -113,11 +116,11 @@ def _image_sender(logger: Any) -> Callable[[Any, Event, dict[str, float]], None]
     return None
 
 
-def _to_wandb(logger: Any, event: Event, scalars: dict[str, float]) -> None:
+def _to_wandb(logger: Any, event: Event, scalars: dict[str, float], step: int) -> None:
     # One row for all. `step` is the logger's axis, `trainer/global_step`; W&B's own `step=`, which
     # drops rows, is never given. `log_image` would decode the picture here once more.
     image = event.prepared if event.prepared is not None else _wandb_image(event)
-    logger.log_metrics({**scalars, event.log_key: image}, step=event.step)
+    logger.log_metrics({**scalars, event.log_key: image}, step=step)
 
 
 def _wandb_image(event: Event) -> Any:
@@ -126,13 +129,13 @@ def _wandb_image(event: Event) -> Any:
     return wandb.Image(str(event.picture) if event.picture else _image(event))
 
 
-def _to_log_image(logger: Any, event: Event, scalars: dict[str, float]) -> None:
+def _to_log_image(logger: Any, event: Event, scalars: dict[str, float], step: int) -> None:
     image = str(event.picture) if event.picture else _image(event)
-    logger.log_image(key=event.log_key, images=[image], step=event.step)
-    logger.log_metrics(scalars, step=event.step)
+    logger.log_image(key=event.log_key, images=[image], step=step)
+    logger.log_metrics(scalars, step=step)
 
 
-def _to_tensorboard(logger: Any, event: Event, scalars: dict[str, float]) -> None:
+def _to_tensorboard(logger: Any, event: Event, scalars: dict[str, float], step: int) -> None:
     writer = getattr(logger.experiment, "file_writer", None)
     if type(writer).__module__ == "torch.utils.tensorboard.writer":
         # The PNG goes in as it is: `add_image` would encode it again, on the training thread.
@@ -140,17 +143,17 @@ def _to_tensorboard(logger: Any, event: Event, scalars: dict[str, float]) -> Non
 
         image = Summary.Image(encoded_image_string=event.png, **_size(event))
         summary = Summary(value=[Summary.Value(tag=event.log_key, image=image)])
-        writer.add_summary(summary, event.step)  # type: ignore[union-attr]
+        writer.add_summary(summary, step)  # type: ignore[union-attr]
     else:  # tensorboardX
         pixels = numpy.asarray(_image(event))
-        logger.experiment.add_image(event.log_key, pixels, event.step, dataformats="HWC")
-    logger.log_metrics(scalars, step=event.step)
+        logger.experiment.add_image(event.log_key, pixels, step, dataformats="HWC")
+    logger.log_metrics(scalars, step=step)
 
 
-def _to_mlflow(logger: Any, event: Event, scalars: dict[str, float]) -> None:
+def _to_mlflow(logger: Any, event: Event, scalars: dict[str, float], step: int) -> None:
     image = _image(event)
-    logger.experiment.log_image(logger.run_id, image, key=event.log_key, step=event.step)
-    logger.log_metrics(scalars, step=event.step)
+    logger.experiment.log_image(logger.run_id, image, key=event.log_key, step=step)
+    logger.log_metrics(scalars, step=step)
 
 
 def _image(event: Event) -> PIL.Image.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from typing_extensions import override
@@ -10,8 +11,11 @@ from gramscope.callbacks._lightning import TQDMProgressBar
 from gramscope.config.callbacks import MonitorProgressBarConfig, watching
 from gramscope.config.settings import configured_by
 from gramscope.diagnosis import NUMBERS
+from gramscope.monitor.boundary import guarded
 
 __all__ = ["MonitorProgressBar"]
+
+log = logging.getLogger(__name__)
 
 _SHOWN = next(number for number in NUMBERS.values() if number.headline)
 
@@ -29,6 +33,7 @@ class MonitorProgressBar(TQDMProgressBar):
         super().__init__(refresh_rate=refresh_rate)
 
     @override
+    @guarded(dict)
     def get_metrics(self, trainer: Any, pl_module: Any) -> dict[str, Any]:
         shown: dict[str, Any] = dict(super().get_metrics(trainer, pl_module))
         shown.pop("v_num", None)
@@ -37,3 +42,7 @@ class MonitorProgressBar(TQDMProgressBar):
                 shown[_SHOWN.name] = round(callback.latest[_SHOWN.name], _SHOWN.decimals)
                 break
         return shown
+
+    def recover(self, error: Exception, *_: Any, **__: Any) -> None:
+        """Do without what the bar was to show."""
+        log.debug("The progress bar failed with %r.", error)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
 from typing import Any
 
 from gramscope.callbacks.cost import Cost
 from gramscope.config.callbacks import Capture, MonitorConfig
 from gramscope.events import Reason
 from gramscope.monitor import Monitor
+from gramscope.monitor.boundary import guarded
 from gramscope.monitor.capture import ForwardHook, StepCapture, find_module, is_sharded
 from gramscope.monitor.features import FeatureError
 from gramscope.monitor.isolation import undisturbed
 
 __all__ = ["FeatureSource"]
+
+# Lightning's functions that call hooks before the training step, and the one that calls that.
+_HOOKS = {"_call_callback_hooks", "_call_lightning_module_hook"}
+_STEP = "_call_strategy_hook"
 
 
 class FeatureSource:
@@ -65,6 +72,11 @@ class FeatureSource:
         capture, self._capture = self._capture, None
         return capture
 
+    def recover(self, error: Exception, *_: Any, **__: Any) -> None:
+        """Give up the rows of the step under way."""
+        if self._capture is not None:
+            self._capture.fail(error)
+
     def stop(self) -> None:
         """Stop listening, in the middle of a step too."""
         if self._hook is not None:
@@ -83,10 +95,11 @@ class FeatureSource:
             self._hook_calls = 0
             self._hook.arm()
 
+    @guarded()
     def _on_forward(self, output: Any) -> None:
         with self._cost:
-            self._hook_calls += 1
-            if self._capture is not None:
+            if self._capture is not None and not _is_a_hooks():
+                self._hook_calls += 1
                 self._capture.offer(output)
 
     def _extra_forward(self, capture: StepCapture, batch: Any) -> None:
@@ -130,3 +143,13 @@ class FeatureSource:
             "compiled function; name another `module`, or return the features from "
             "training_step and use capture='outputs'",
         )
+
+
+def _is_a_hooks() -> bool:
+    """Whether a forward pass is some hook's, at the batch's start, and not the training step's."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_name != _STEP:
+        if frame.f_code.co_name in _HOOKS:
+            return True
+        frame = frame.f_back
+    return False

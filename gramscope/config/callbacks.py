@@ -82,8 +82,8 @@ class MonitorConfig(CallbackConfig):
     module: str | None = setting(
         None,
         "dotted path of the module to watch, for example `model.teacher.backbone`, whose output "
-        "may then be the features themselves; `null`: `pl_module.model` if there is one, else the "
-        "LightningModule",
+        "may then be the features themselves; `.`: the LightningModule itself; `null`: "
+        "`pl_module.model` if there is one, else the LightningModule",
         optional(text),
     )
     save_dir: str | None = setting(
@@ -97,7 +97,7 @@ class MonitorConfig(CallbackConfig):
     )
     timeout_s: float = setting(
         60.0,
-        "seconds to wait for a peer, for a picture, and for the rest at the end; above 0",
+        "seconds to wait for a picture, and for the rest at the end; above 0",
         seconds,
     )
 

@@ -37,7 +37,7 @@ class Event:
     diagnosis: str | None = None
     """Name of the run's state."""
     status: str = "skipped"
-    """``logged`` once there is a picture and somebody took it, else ``skipped``."""
+    """``logged`` once it has numbers and somebody took its picture, else ``skipped``."""
     reason: str | None = None
     """Why it was skipped, or what is missing from a logged one."""
 
@@ -59,7 +59,7 @@ class Event:
 
     @property
     def logged(self) -> bool:
-        """Whether it has a picture that somebody took."""
+        """Whether it has numbers, and a picture that somebody took if there is one."""
         return self.status == "logged"
 
     def log(self) -> None:

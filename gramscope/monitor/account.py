@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from typing import Any
 
 from gramscope.events import Event, Reason
@@ -20,15 +20,15 @@ class Account:
         """The last due step whose outcome is known, 0 before the first."""
         self.latest: dict[str, float] = {}
         """Numbers of the latest event that has any; empty after one without a finite row."""
-        self._under_way: deque[int] = deque()
+        self._under_way: dict[int, None] = {}
 
     def submitted(self, step: int) -> None:
         """Note a due step whose outcome is to come."""
-        self._under_way.append(step)
+        self._under_way[step] = None
 
     def ended(self, event: Event) -> None:
         """Note an event whose outcome is final."""
-        self._under_way.remove(event.step)
+        self._under_way.pop(event.step, None)
         self.outcomes[event.outcome] += 1
         self.last_step = max(self.last_step, event.step)
         if event.metrics or event.outcome == Reason.nonfinite.name:

@@ -27,7 +27,9 @@ class BufferPool:
             buffer = like.new_empty(0)
         if buffer.shape == (rows, like.shape[1]) and buffer.dtype == like.dtype:
             return buffer
-        return torch.empty(rows, like.shape[1], dtype=like.dtype, device="cpu")
+        # Memory that was made in inference mode could not be written to outside of it.
+        with torch.inference_mode(False):
+            return torch.empty(rows, like.shape[1], dtype=like.dtype, device="cpu")
 
     def give_back(self, buffers: list[Tensor]) -> None:
         """Offer buffers for use again; nobody may look at them any more."""

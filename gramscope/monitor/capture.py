@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gramscope.events import Reason
+from gramscope.monitor.boundary import guarded
 from gramscope.monitor.buffers import BufferPool
 from gramscope.monitor.features import FeatureError, as_rows, available_keys, lookup
 from gramscope.monitor.rows import RowSampler
@@ -43,6 +44,7 @@ class StepCapture:
         self._filled = False
         self._mark = self.sampler.mark
         self._seen_keys: dict[str, None] = {}
+        self._seen_tensor = False
 
     @property
     def filled(self) -> bool:
@@ -89,8 +91,9 @@ class StepCapture:
             self.error = error if isinstance(error, FeatureError) else foreign
 
     def _find(self, outputs: Any) -> Tensor | None:
-        if self._bare_tensor and isinstance(outputs, Tensor):
-            return as_rows(outputs, self._key)
+        if isinstance(outputs, Tensor):
+            self._seen_tensor = self._seen_tensor or outputs.ndim > 1
+            return as_rows(outputs, self._key) if self._bare_tensor else None
         try:
             value = lookup(outputs, self._key)
         except KeyError:
@@ -100,6 +103,11 @@ class StepCapture:
 
     def _missing(self) -> FeatureError:
         there = ", ".join(self._seen_keys) or "no floating-point [N, D] tensor at all"
+        if self._seen_tensor and not self._seen_keys:
+            there = (
+                "one tensor without a key. To watch it, name the module that returns it, for "
+                "example module='model', or module='.' for the LightningModule itself"
+            )
         return FeatureError(
             Reason.missing_key, f"no output has feature_key={self._key!r}; there is: {there}"
         )
@@ -150,10 +158,14 @@ class _Hook:
     def __init__(self, listener: Callable[[Any], Any] | None = None) -> None:
         self._listener = listener
 
+    @guarded()
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
         # While a function around the module is being compiled this is no step's output yet.
         if self._listener is not None and not torch.compiler.is_compiling():
             self._listener(output)
+
+    def recover(self, error: Exception, *_: Any) -> None:
+        """Leave it at that: a step without features says so."""
 
     def __deepcopy__(self, memo: Any) -> _Hook:
         return _Hook()
@@ -167,7 +179,8 @@ def find_module(root: nn.Module, path: str | None) -> nn.Module:
 
     Args:
         root: The model as the trainer knows it.
-        path: Dotted path below ``root``; ``None``: ``root.model`` if there is one, else ``root``.
+        path: Dotted path below ``root``, ``.`` for ``root`` itself; ``None``: ``root.model`` if
+            there is one, else ``root``.
 
     Raises:
         FeatureError: If there is no such module, or it lies inside a compiled one, whose graph

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from gramscope.events import Event, Reason
 from gramscope.monitor.due_step import Channel, DueStep
-from gramscope.monitor.exchange import Exchange, Gathered
+from gramscope.monitor.exchange import PATIENCE_S, Exchange, Gathered
 from gramscope.monitor.numbers import measure
 from gramscope.monitor.recorder import Recorder
 from gramscope.monitor.threads import use_one_core
@@ -30,11 +31,19 @@ class Engine:
 
     Args:
         max_samples: Largest number of rows of any monitor that will use it.
-        timeout_s: Seconds to wait for a peer or a picture.
+        timeout_s: Seconds to wait for a picture.
+        patience_s: Seconds to wait for a peer, which costs training nothing.
+        name: Alike on all ranks and different from other engines'; ``None``: the how many-th.
     """
 
-    def __init__(self, max_samples: int, timeout_s: float = 60.0) -> None:
-        self.exchange = Exchange(max_samples, timeout_s)
+    def __init__(
+        self,
+        max_samples: int,
+        timeout_s: float = 60.0,
+        patience_s: float = PATIENCE_S,
+        name: str | None = None,
+    ) -> None:
+        self.exchange = Exchange(max_samples, patience_s, name)
         self.warn = WarnOnce(logging.WARNING if self.exchange.is_root else logging.INFO)
         self._recorder = Recorder(timeout_s, self.warn) if self.exchange.is_root else None
         self._worker: Worker[DueStep] = Worker(
@@ -42,10 +51,10 @@ class Engine:
         )
         self._users = 0
         self._closed = False
-        if self.exchange.is_member:
-            self._worker.start(_warm_up)
         if self._recorder is not None:
             self._recorder.start()
+        if self.exchange.is_member:
+            self._worker.start(self._begin)
 
     def join(self) -> None:
         """Count one more user."""
@@ -81,13 +90,19 @@ class Engine:
         if self._closed or (self._users and not for_all):
             return
         self._closed = True
+        with ExitStack() as ends:  # each whatever happens to the others, the last one first
+            if self._recorder is not None:
+                ends.callback(self._recorder.close)
+            ends.callback(self._end_worker)
+            ends.callback(self.exchange.stop)
+
+    def _end_worker(self) -> None:
         if self._worker.close():
             self.exchange.close()
-        if self._recorder is not None:
-            self._recorder.close()
 
     def _abandon(self, due: DueStep) -> None:
-        if self.exchange.calling and not self._closed:  # peers wait for a dead thread's answer
+        unanswered = self.exchange.calling or not due.exchanged
+        if unanswered and not self._closed:  # peers wait for a dead thread
             self.exchange.hang_up("the monitor thread died")
         if self._recorder is not None:
             event = self._event(due)
@@ -95,6 +110,10 @@ class Engine:
             self._recorder.put(due.channel, event)
 
     # From here on: the monitor thread.
+
+    def _begin(self) -> None:
+        _warm_up()
+        self.exchange.open()
 
     def _work(self, due: DueStep) -> Callable[[], None] | None:
         with torch.no_grad():

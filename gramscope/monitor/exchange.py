@@ -6,9 +6,9 @@ import logging
 import textwrap
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import NamedTuple
 
 import torch
@@ -16,11 +16,16 @@ import torch.distributed as dist
 from torch import Tensor
 
 from gramscope.events import Reason
+from gramscope.monitor.group import Group, StoppedError
+from gramscope.monitor.link import Link
 from gramscope.monitor.rows import member_ranks, quota
 
 __all__ = ["Exchange", "Gathered"]
 
 log = logging.getLogger(__name__)
+
+PATIENCE_S = 1800.0
+"""Seconds to wait for a peer: long, because that costs training nothing."""
 
 _FLOATS = [
     getattr(torch, name)
@@ -68,39 +73,40 @@ class _Status(NamedTuple):
         return (picks * self.length // max(1, self.picks)).int()
 
 
+class _OutOfStepError(Exception):
+    """The members are not at the same event."""
+
+
 class Exchange:
     """Carries rows of all member ranks to rank 0, over host memory, in their own dtype.
 
     Every member makes the same calls in the same order whatever happened on it: one
     `all_gather` of a fixed-size status, from which all derive alike whether and at what size one
-    `gather` of padded rows follows. After a call that fails or times out no more are made:
-    from then on each rank only sees itself.
+    `gather` of padded rows follows. A call that fails or waits too long is the end of these
+    connections: each rank sees only itself until all are back, see `Link`.
 
     Construct it on every rank of the job at the same point, and use it from one thread.
 
     Args:
         max_samples: Largest number of rows that any event has; there are no more members.
-        timeout_s: Seconds to wait for a peer.
+        patience_s: Seconds to wait for a peer, which costs training nothing.
     """
 
-    def __init__(self, max_samples: int, timeout_s: float) -> None:
+    def __init__(
+        self, max_samples: int, patience_s: float = PATIENCE_S, name: str | None = None
+    ) -> None:
         together = dist.is_available() and dist.is_initialized()
         self.rank = dist.get_rank() if together else 0
         self.world_size = dist.get_world_size() if together else 1
         self.lost = Reason.none
-        """Why no more calls are made."""
+        """Why there are no connections."""
         self.calling = False
-        """Whether a call is under way, or was when its thread died."""
+        """Whether peers may wait for this rank's part of an event, also where its thread died."""
         self._members = member_ranks(self.world_size, max_samples)
-        self._group: dist.ProcessGroup | None = None
+        self._link: Link | None = None
         self._sequence = 0
-        if self.world_size > 1:
-            try:
-                self._group = dist.new_group(
-                    self._members, timeout=timedelta(seconds=timeout_s), backend="gloo"
-                )
-            except Exception as error:
-                self._lose(Reason.peer_lost, error)
+        if len(self._members) > 1 and self.is_member:
+            self._link = Link(self.rank, self._members, patience_s, name)
 
     @property
     def is_member(self) -> bool:
@@ -130,7 +136,7 @@ class Exchange:
         """Bring the rows of all members together; every member must call it for every event.
 
         Args:
-            tag: Names the monitor; ranks whose tag or step differ are out of step for good.
+            tag: Names the monitor; rows of a rank that is at another tag or step are left out.
             step: Optimizer step of the event.
             features: This rank's rows, ``[k, D]`` on the host; ``None`` if it gives none.
             spacing: Length L of the batch and number P of evenly spaced rows that were to be
@@ -141,31 +147,61 @@ class Exchange:
             All rows on the root, ``None`` elsewhere.
         """
         self._sequence += 1
+        if self._link is not None and self._link.group is None:
+            self._meet(self._link, f"{tag}@{step}")
         if features is not None and features.dtype not in _FLOATS:
             features = features.to(_COMMON)
         mine = self._status(zlib.crc32(f"{tag}@{step}".encode()) >> 1, features, spacing, reason)
-        if self._group is None or self.lost:
+        if self._link is None or self._link.group is None:
             return self._alone(mine, features)
         self.calling = True
         try:
-            gathered = self._together(mine, features)
+            gathered = self._together(self._link, self._link.group, mine, features)
         except Exception as error:
-            self._lose(Reason.peer_lost, error)
+            self._lose(self._link, error)
             gathered = self._alone(mine, features)
-        self.calling = False
+        self.calling = False  # not where the thread died
         return gathered
 
+    def open(self) -> None:
+        """Make the connections; waits for the other ranks, on the thread that will use them."""
+        if self._link is not None:
+            self._attempt(self._link.open)
+
     def hang_up(self, why: str) -> None:
-        """Close the connections, so that peers get an error at once instead of a timeout."""
+        """Have peers get an error at once instead of waiting for this rank's next call."""
         self.calling = False
-        self._lose(Reason.peer_lost, why)
-        self.close()
+        if self._link is not None:
+            self._lose(self._link, ConnectionError(why))
+
+    def stop(self) -> None:
+        """End all waiting for peers; from any thread."""
+        if self._link is not None:
+            self._link.stop()
 
     def close(self) -> None:
-        """Release the group; only once no call is under way."""
-        group, self._group = self._group, None
-        if group is not None and self.is_member and dist.is_initialized():
-            dist.destroy_process_group(group)
+        """Let go of the connections; once the thread that uses them has ended."""
+        if self._link is not None:
+            self._link.stop()
+            self._link.lose()
+
+    def _meet(self, link: Link, event: str) -> None:
+        sequence = self._attempt(lambda: link.meet(self._sequence, event))
+        if sequence is not None:
+            self._sequence = sequence
+            if self.lost:
+                self._say("Rank %d's monitor has its peers back, at %s.", self.rank, event)
+            self.lost = Reason.none
+
+    def _attempt(self, meet: Callable[[], int | None]) -> int | None:
+        assert self._link is not None
+        try:
+            return meet()
+        except StoppedError:
+            self.lost = self.lost or Reason.peer_lost
+        except Exception as error:
+            self._lose(self._link, error)
+        return None
 
     def _status(
         self, tag: int, features: Tensor | None, spacing: tuple[int, int], reason: Reason
@@ -176,12 +212,16 @@ class Exchange:
         kind = _FLOATS.index(features.dtype)
         return _Status(self._sequence, tag, int(reason), rows, dim, kind, *spacing)
 
-    def _together(self, mine: _Status, features: Tensor | None) -> Gathered | None:
-        statuses = dict(zip(self._members, self._all_statuses(mine), strict=True))
-        if any(status[:2] != mine[:2] for status in statuses.values()):
-            self._lose(Reason.ranks_out_of_step, "they disagree on which event comes next")
-            return self._alone(mine, features)
-        reasons = {rank: Reason(s.reason) for rank, s in statuses.items() if s.reason}
+    def _together(
+        self, link: Link, group: Group, mine: _Status, features: Tensor | None
+    ) -> Gathered | None:
+        row = torch.tensor(mine, dtype=torch.int32, device="cpu")
+        rows = group.all_gather(row)
+        statuses = dict(zip(link.members, (_Status(*r.tolist()) for r in rows), strict=True))
+        if any(s[:2] != mine[:2] for s in statuses.values()):  # as all of them see
+            raise _OutOfStepError("they disagree on which event comes next")
+        reasons = {rank: Reason.peer_lost for rank in self._members if rank not in statuses}
+        reasons |= {rank: Reason(s.reason) for rank, s in statuses.items() if s.reason}
         giving = {rank: s for rank, s in statuses.items() if s.rows and not s.reason}
         if reasons.get(0) is Reason.backlog or not giving:  # nobody there to receive, or to send
             return self._nothing(reasons) if self.is_root else None
@@ -189,40 +229,21 @@ class Exchange:
         reasons.update((r, Reason.other_dimension) for r, s in giving.items() if s.dim != dim)
         giving = {rank: s for rank, s in giving.items() if s.dim == dim}
         dtype = _wire_dtype(giving.values())
-        rows = max(s.rows for s in giving.values())
         own = features if self.rank in giving else None
-        buffers = self._gather_rows(own, rows, dim, dtype)
-        return None if buffers is None else self._unpack(buffers, giving, dtype, reasons)
-
-    def _all_statuses(self, mine: _Status) -> list[_Status]:
-        row = torch.tensor(mine, dtype=torch.int32, device="cpu")
-        rows = [torch.empty_like(row) for _ in self._members]
-        dist.all_gather(rows, row, group=self._group)
-        return [_Status(*row.tolist()) for row in rows]
-
-    def _gather_rows(
-        self, features: Tensor | None, rows: int, dim: int, dtype: torch.dtype
-    ) -> list[Tensor] | None:
-        # As bytes, because gloo does not know every dtype.
-        width = dim * dtype.itemsize
-        packed = torch.empty(0, width, dtype=torch.uint8, device="cpu")
-        if features is not None:
-            packed = features.to(dtype).contiguous().view(torch.uint8)
-        if len(packed) < rows:
-            packed = torch.cat([packed, packed.new_zeros(rows - len(packed), width)])
-        buffers = [torch.empty_like(packed) for _ in self._members] if self.is_root else None
-        dist.gather(packed, buffers, dst=0, group=self._group)
-        return buffers
+        packed = _pack(own, max(s.rows for s in giving.values()), dim, dtype)
+        buffers = group.gather(packed)
+        if buffers is None:
+            return None
+        return self._unpack(dict(zip(link.members, buffers, strict=True)), giving, dtype, reasons)
 
     def _unpack(
         self,
-        buffers: list[Tensor],
+        buffers: dict[int, Tensor],
         giving: dict[int, _Status],
         dtype: torch.dtype,
         reasons: dict[int, Reason],
     ) -> Gathered:
-        sent = zip(self._members, buffers, strict=True)
-        packed = torch.cat([b[: giving[rank].rows] for rank, b in sent if rank in giving])
+        packed = torch.cat([buffers[rank][: s.rows] for rank, s in giving.items()])
         rank = torch.cat([_full(s.rows, rank) for rank, s in giving.items()])
         index = torch.cat([s.positions for s in giving.values()])
         return Gathered(_computable(packed.view(dtype)), rank, index, reasons)
@@ -238,16 +259,33 @@ class Exchange:
     def _nothing(self, reasons: dict[int, Reason]) -> Gathered:
         return Gathered(torch.empty(0, 0, dtype=_COMMON), _full(0, 0), _full(0, 0), reasons)
 
-    def _lose(self, reason: Reason, why: object) -> None:
-        self.lost = reason
-        log.log(
-            logging.WARNING if self.is_root else logging.INFO,
-            "Rank %d's monitor lost its peers (%s: %s); from here on it shows rank 0's rows only. "
-            "Training is not affected.",
-            self.rank,
-            reason.name,
-            textwrap.shorten(str(why), 200),
-        )
+    def _lose(self, link: Link, why: Exception) -> None:
+        out_of_step = isinstance(why, _OutOfStepError)
+        self.lost = Reason.ranks_out_of_step if out_of_step else Reason.peer_lost
+        with suppress(Exception):  # the store ends with rank 0
+            link.lose()
+        if not isinstance(why, StoppedError):
+            self._say(
+                "Rank %d's monitor lost its peers (%s: %s); until all are back it shows rank 0's "
+                "rows only. Training is not affected.",
+                self.rank,
+                self.lost.name,
+                textwrap.shorten(str(why), 200),
+            )
+
+    def _say(self, message: str, *arguments: object) -> None:
+        log.log(logging.WARNING if self.is_root else logging.INFO, message, *arguments)
+
+
+def _pack(features: Tensor | None, rows: int, dim: int, dtype: torch.dtype) -> Tensor:
+    """``[rows, bytes]`` uint8, because gloo does not know every dtype."""
+    width = dim * dtype.itemsize
+    packed = torch.empty(0, width, dtype=torch.uint8, device="cpu")
+    if features is not None:
+        packed = features.to(dtype).contiguous().view(torch.uint8)
+    if len(packed) < rows:
+        packed = torch.cat([packed, packed.new_zeros(rows - len(packed), width)])
+    return packed
 
 
 def _wire_dtype(statuses: Iterable[_Status]) -> torch.dtype:

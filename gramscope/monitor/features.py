@@ -77,7 +77,28 @@ def as_rows(value: Any, key: str) -> Tensor:
             f"feature_key={key!r} leads to a tensor of shape {list(value.shape)} and "
             f"{value.dtype}; expected floating-point features [N, D] or [N, T, D].",
         )
-    return value[:, 0] if value.ndim == 3 else value
+    rows = _plain(value, key)
+    return rows[:, 0] if rows.ndim == 3 else rows
+
+
+def _plain(value: Tensor, key: str) -> Tensor:
+    """A tensor that is nothing but one: this rank's rows of it where ranks hold parts.
+
+    Operations on a subclass may do more than they say, on the monitor's thread too: those of a
+    `DTensor` may talk to other ranks, over training's own process group.
+    """
+    rows: Any = value.detach()
+    if hasattr(rows, "placements"):
+        if not all(p.is_replicate() or p.is_shard(0) for p in rows.placements):
+            raise FeatureError(
+                Reason.bad_shape,
+                f"feature_key={key!r} leads to a DTensor with {rows.placements}, of which no rank "
+                "has whole rows; expected Shard(0) or Replicate.",
+            )
+        rows = rows.to_local()
+        rows = rows.trigger_wait() if hasattr(rows, "trigger_wait") else rows
+    plain: Tensor = rows.as_subclass(Tensor)
+    return plain
 
 
 def available_keys(outputs: Any, prefix: str = "") -> list[str]:

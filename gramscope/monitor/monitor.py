@@ -14,14 +14,13 @@ from torch import Tensor
 
 from gramscope.events import Event, Reason
 from gramscope.monitor.account import Account
+from gramscope.monitor.boundary import guarded
 from gramscope.monitor.capture import StepCapture
 from gramscope.monitor.due_step import Channel, DueStep
 from gramscope.monitor.engine import Engine
 from gramscope.monitor.features import FeatureError
 
 __all__ = ["Monitor"]
-
-_RETURN_S = 3.0
 
 
 class Monitor:
@@ -79,9 +78,9 @@ class Monitor:
         self._timeout_s = timeout_s
         self._publish = publish
         self._engine = engine or Engine(max_samples, timeout_s)
-        self._engine.join()
         self._quota = self._engine.exchange.quota(max_samples)
         self._closed = False
+        self._engine.join()
         atexit.register(self.close, 0.0)  # for loops that end without it
 
     @property
@@ -114,6 +113,7 @@ class Monitor:
             pool=self._channel.pool,
         )
 
+    @guarded()
     def observe(self, *, step: int, features: Tensor | Mapping[str, Any]) -> None:
         """Watch one step; every rank must call it for the same steps.
 
@@ -127,36 +127,60 @@ class Monitor:
         capture.end_micro_batch()
         self.submit(step, capture)
 
-    def submit(self, step: int, capture: StepCapture | None) -> None:
+    def submit(self, step: int, taken: StepCapture | Exception | None) -> None:
         """Hand over what was captured; every rank must call it for the same steps.
 
         Args:
             step: Optimizer step.
-            capture: This rank's rows; ``None`` if the step was due but not foreseen.
+            taken: This rank's rows, or why there are none; ``None`` if the step was due but not
+                foreseen.
         """
         if self.is_root:
             self.account.submitted(step)
         if self._engine.exchange.is_member:
-            self._engine.submit(self._due_step(step, capture), self._max_pending)
+            self._engine.submit(self._due_step(step, taken), self._max_pending)
 
+    def recover(self, error: Exception, *_: Any, step: int | None = None, **__: Any) -> None:
+        """Have a step that was to be observed end as skipped, after something of ours failed."""
+        self._engine.warn(repr(error), f"The monitor of {self._channel.log_key} met {error!r}")
+        if step is not None:
+            self.submit(step, error)
+
+    def end_at_once(self, error: Exception, *_: Any, **__: Any) -> None:
+        """Let go of everything after `close` failed; what is under way ends as skipped."""
+        self._engine.warn(repr(error), f"Closing {self._channel.log_key} met {error!r}")
+        self.give_up()
+
+    def give_up(self) -> None:
+        """End without waiting; peers need not wait for this rank any more."""
+        self._leave(for_all=True)
+        self.finished()
+
+    @guarded(list)
     def finished(self) -> list[Event]:
         """Events that came to their end since the last call, in order; on rank 0."""
         events = []
-        while self._channel.finished:
-            event = self._channel.finished.popleft()
+        finished = self._channel.finished
+        while finished:
+            event = finished[0]  # stays there until it is accounted for
+            self._end(event)
+            finished.popleft()
+            events.append(event)
+        return events
+
+    def _end(self, event: Event) -> None:
+        if self._publish is not None and not event.published:
+            event.published = True  # at most once, whatever happens on the way
             try:
-                if self._publish is not None:
-                    self._publish(event)
+                self._publish(event)
             except Exception as error:
                 what = f"Publishing step {event.step} failed with {error!r}"
                 self._engine.warn(Reason.publish_failed.name, what)
                 event.remark(Reason.publish_failed.name)
-            finally:
-                self.account.ended(event)
-                self._engine.record(self._channel, event)
-            events.append(event)
-        return events
+        self._engine.record(self._channel, event)
+        self.account.ended(event)
 
+    @guarded(list, by="end_at_once")
     def close(self, timeout_s: float | None = None) -> list[Event]:
         """Wait for what is under way, and let go of everything.
 
@@ -169,28 +193,37 @@ class Monitor:
         """
         if self._closed:
             return []
-        # A call that waits for a peer comes back, with an error, a little after its timeout.
-        patience = self._timeout_s + _RETURN_S if timeout_s is None else timeout_s
-        deadline = time.monotonic() + patience
-        events = []
-        while not (idle := self._engine.wait_idle(0.05)) and time.monotonic() < deadline:
+        deadline = time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
+        events, idle = [], False
+        try:
+            while not (idle := self._engine.wait_idle(0.05)) and time.monotonic() < deadline:
+                events += self.finished()
             events += self.finished()
-        events += self.finished()
-        self._engine.wait_idle(max(0.0, deadline - time.monotonic()))
-        self._closed = True
-        atexit.unregister(self.close)
-        self._engine.leave(for_all=not idle)
+            self._engine.wait_idle(max(0.0, deadline - time.monotonic()))
+        except BaseException:  # Ctrl-C while waiting for the last pictures
+            self.give_up()
+            raise
+        self._leave(for_all=not idle)
         return events + self.finished()
 
-    def _due_step(self, step: int, capture: StepCapture | None) -> DueStep:
+    def _leave(self, *, for_all: bool) -> None:
+        """Let go of the engine; what other monitors have under way there counts as well."""
+        if not self._closed:
+            self._engine.leave(for_all=for_all)
+            self._closed = True
+            atexit.unregister(self.close)
+
+    def _due_step(self, step: int, taken: StepCapture | Exception | None) -> DueStep:
         if not self._quota:
             return DueStep(self._channel, step)
-        if capture is None:
+        if taken is None:
             return self._failed(step, Reason.nothing_captured, "the step was not foreseen")
+        if isinstance(taken, Exception):
+            return self._failed(step, Reason.capture_failed, f"capture failed with {taken!r}")
         try:
-            if capture.error is not None:
-                raise capture.error
-            sampler = capture.sampler
+            if taken.error is not None:
+                raise taken.error
+            sampler = taken.sampler
             chunks, ready = _to_host(sampler.chunks)
         except FeatureError as error:
             return self._failed(step, error.reason, str(error))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import textwrap
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -59,10 +60,11 @@ class Recorder:
 
     def close(self) -> None:
         """End the thread and the helper; what still waits ends as skipped."""
-        self._worker.close()
-        self._renderer.close()
-        if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+        with ExitStack() as ends:  # each whatever happens to the others, the last one first
+            if self._scratch is not None:
+                ends.callback(shutil.rmtree, self._scratch, ignore_errors=True)
+            ends.callback(self._renderer.close)
+            ends.callback(self._worker.close)
 
     def _abandon(self, item: tuple[Channel, Event]) -> None:
         channel, event = item
@@ -81,38 +83,42 @@ class Recorder:
             self._file(channel, event)
             return None
         try:
-            if event.matrix is not None:
+            if (matrix := event.matrix) is not None:
                 event = replace(event)
-                self._draw(channel, event)
+                self._complete(channel, event, matrix)
         except Exception as error:
-            drawing = isinstance(error, RenderError)
-            reason = Reason.render_failed if drawing else Reason.event_failed
-            self._warn(reason.name, f"Step {event.step} gives no picture: {error}")
-            event.skip(reason)
+            self._warn(Reason.event_failed.name, f"Step {event.step} is lost: {error!r}")
+            event.skip(Reason.event_failed)
         return partial(channel.finished.append, event)
 
-    def _draw(self, channel: Channel, event: Event) -> None:
-        matrix = event.matrix
-        assert matrix is not None
-        event.png = self._renderer.png(matrix.gram, _title(event), matrix.boundaries)
+    def _complete(self, channel: Channel, event: Event, matrix: Matrix) -> None:
         event.log()
+        event.png = self._draw(event, matrix)
         event.kept = channel.save_dir is not None and self._keep(event, matrix, channel.save_dir)
-        if not event.kept:
+        if event.png is not None and not event.kept:
             self._keep_for_a_while(event, event.png)
-        if channel.prepare is not None:
+        if event.png is not None and channel.prepare is not None:
             event.prepared = channel.prepare(event)
 
+    def _draw(self, event: Event, matrix: Matrix) -> bytes | None:
+        try:
+            return self._renderer.png(matrix.gram, _title(event), matrix.boundaries)
+        except RenderError as error:  # the numbers do without
+            self._warn(f"drawing: {error}", f"Step {event.step} has no picture: {error}")
+            event.remark(Reason.render_failed.name)
+            return None
+
     def _keep(self, event: Event, matrix: Matrix, save_dir: Path) -> bool:
-        assert event.png is not None
         path = stem(save_dir, event.log_key, event.step)
         try:
             write_atomically(path.with_suffix(".npz"), matrix.npz())
-            write_atomically(path.with_suffix(".png"), event.png)
+            if event.png is not None:
+                write_atomically(path.with_suffix(".png"), event.png)
+                event.picture = path.with_suffix(".png")
         except OSError as error:
             self._warn("disk", f"Step {event.step} could not be saved: {error}")
             event.remark(Reason.not_saved.name)
             return False
-        event.picture = path.with_suffix(".png")
         return True
 
     def _keep_for_a_while(self, event: Event, png: bytes) -> None:
@@ -143,6 +149,5 @@ def _bytes_to_draw(item: tuple[Channel, Event]) -> int:
 
 
 def _title(event: Event) -> str:
-    return (
-        f"{event.feature_key}   step {event.step}   N = {event.n}   world size {event.world_size}"
-    )
+    what = f"{event.feature_key}   step {event.step}   N = {event.n}   world size "
+    return f"{what}{event.world_size}" + f"\n{textwrap.shorten(event.reason or '', 90)}".rstrip()

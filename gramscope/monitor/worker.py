@@ -96,8 +96,8 @@ class Worker(Generic[Item]):
         """
         with self._changed:
             self.closed = True
-            self._abandon_all()
             self._changed.notify_all()
+            self._abandon_all()
         if self._thread is not None:
             self._thread.join(1.0)
         return self._thread is None or not self._thread.is_alive()

@@ -8,6 +8,7 @@ import select
 import selectors
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,20 +23,28 @@ _ROOT = str(Path(__file__).resolve().parents[2])
 _START = f"import sys; sys.path[0] = {_ROOT!r}; from gramscope.picture.server import main; main()"
 
 
+_MOST_DEATHS = 6
+
+
 class RenderError(Exception):
     """No picture could be had; the message says why."""
 
 
 class RenderClient:
-    """One helper process, started when first needed and restarted once if it dies.
+    """One helper process, started when first needed and restarted when it dies.
 
+    At once after a picture that it drew, else after 2, 4, 8 … seconds; after some deaths in a
+    row it is given up. A picture that takes too long costs that picture, and is no death.
     Use it from one thread.
     """
 
     def __init__(self, timeout_s: float) -> None:
         self.timeout_s = timeout_s
         self._process: subprocess.Popen[bytes] | None = None
-        self._starts_left = 2
+        self._deaths = 0  # since the last picture
+        self._not_before = 0.0
+        self._closed = False
+        self._asking = threading.Lock()
 
     @property
     def pid(self) -> int | None:
@@ -46,7 +55,7 @@ class RenderClient:
         """Start the helper if there is none.
 
         Raises:
-            RenderError: If it cannot be started, or died twice.
+            RenderError: If it cannot be started, now or any more.
         """
         self._running()
 
@@ -64,23 +73,35 @@ class RenderClient:
             A PNG file's bytes.
 
         Raises:
-            RenderError: If the helper died twice, hangs, or cannot draw this.
+            RenderError: If the helper is not there, hangs, or cannot draw this.
         """
         head = json.dumps({"n": len(gram), "title": title, "boundaries": list(boundaries)})
         request = head.encode() + b"\n" + gram.tobytes()
-        while True:
-            process = self._running()
-            try:
-                return self._ask(process, request)
-            except (OSError, EOFError, ValueError) as error:  # it died, or talks nonsense
-                self._end()
-                if not self._starts_left:
-                    raise RenderError(f"the renderer died twice ({error!r})") from error
+        with self._asking:
+            while True:
+                process = self._running()
+                try:
+                    picture = self._ask(process, request)
+                except (OSError, EOFError, ValueError):  # it died, or talks nonsense
+                    self._died()
+                else:
+                    self._deaths = 0
+                    return picture
 
     def close(self) -> None:
         """End the helper for good; a thread that still asks for a picture gets none."""
-        self._starts_left = 0
+        self._closed = True
+        if self._process is not None:
+            self._process.kill()  # whoever waits for it sees that; not, if its pipes were closed
+        if self._asking.acquire(timeout=1.0):
+            self._end()
+            self._asking.release()
+
+    def _died(self) -> None:
         self._end()
+        self._deaths += 1
+        if self._deaths > 1:
+            self._not_before = time.monotonic() + 2 ** (self._deaths - 1)
 
     def _end(self) -> None:
         process, self._process = self._process, None
@@ -99,9 +120,10 @@ class RenderClient:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is not None:
             return self._process
-        if not self._starts_left:
-            raise RenderError("the renderer died twice, or was closed")
-        self._starts_left -= 1
+        if self._closed or self._deaths > _MOST_DEATHS:
+            raise RenderError("the renderer is gone: it was closed, or died again and again")
+        if time.monotonic() < self._not_before:
+            raise RenderError("the renderer died, and is to be started again in some seconds")
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _START],
@@ -112,6 +134,7 @@ class RenderClient:
                 bufsize=0,
             )
         except OSError as error:
+            self._died()
             raise RenderError(f"the renderer could not be started ({error!r})") from error
         return self._process
 

@@ -1,8 +1,8 @@
 """Bytes that a rank sends and receives: counted by the kernel, and worked out from the calls.
 
 The kernel counts the payload of each TCP connection of this very process, whatever else uses the
-loopback. The calls are watched where `torch.distributed` offers them, so that the exchange's own
-code decides what is counted.
+loopback. The calls are watched where the exchange makes them, so that its own code decides what
+is counted.
 """
 
 import contextlib
@@ -44,15 +44,14 @@ def tcp_bytes() -> np.ndarray:
     return total
 
 
-def all_gather_bytes(tensors: list[Tensor], tensor: Tensor, **_: Any) -> np.ndarray:
+def all_gather_bytes(size: int, tensor: Tensor) -> np.ndarray:
     """Bytes sent and received: round a ring, each rank passes on as many tensors as others are."""
-    return np.full(2, (len(tensors) - 1) * tensor.nbytes)
+    return np.full(2, (size - 1) * tensor.nbytes)
 
 
-def gather_bytes(tensor: Tensor, gather_list: list[Tensor] | None = None, **_: Any) -> np.ndarray:
-    """Bytes sent and received: every other rank sends its tensor to the root, which has a list."""
-    received = (len(gather_list) - 1) * tensor.nbytes if gather_list else 0
-    return np.array([0 if gather_list else tensor.nbytes, received])
+def gather_bytes(size: int, tensor: Tensor, *, is_root: bool) -> np.ndarray:
+    """Bytes sent and received: every other rank sends its tensor to the root."""
+    return np.array([0, (size - 1) * tensor.nbytes] if is_root else [tensor.nbytes, 0])
 
 
 def simulate(world_size: int, max_samples: int, dim: int) -> list[np.ndarray]:
@@ -67,20 +66,26 @@ def simulate(world_size: int, max_samples: int, dim: int) -> list[np.ndarray]:
     meeting = threading.Barrier(len(members), timeout=60)
     statuses: dict[int, Tensor] = {}
 
-    def all_gather(tensors: list[Tensor], tensor: Tensor, **_: Any) -> None:
-        here.moved += all_gather_bytes(tensors, tensor)
-        statuses[here.rank] = tensor
-        meeting.wait()
-        for target, rank in zip(tensors, members, strict=True):
-            target.copy_(statuses[rank])
-        meeting.wait()
+    class StandIn:
+        """A link whose members have met, and its group."""
 
-    def gather(tensor: Tensor, gather_list: list[Tensor] | None, **_: Any) -> None:
-        here.moved += gather_bytes(tensor, gather_list)
+        def __init__(self, *_: Any) -> None:
+            self.members, self.group = members, self
+
+        def all_gather(self, tensor: Tensor) -> list[Tensor]:
+            here.moved += all_gather_bytes(len(members), tensor)
+            statuses[here.rank] = tensor
+            meeting.wait()
+            return [statuses[rank] for rank in members]
+
+        def gather(self, tensor: Tensor) -> list[Tensor] | None:
+            is_root = here.rank == 0
+            here.moved += gather_bytes(len(members), tensor, is_root=is_root)
+            return [tensor] * len(members) if is_root else None
 
     def take_part(rank: int) -> np.ndarray:
         here.rank, here.moved = rank, np.zeros(2, dtype=int)
-        exchange = Exchange(max_samples, 60.0)
+        exchange = Exchange(max_samples)
         if rows := exchange.quota(max_samples):
             exchange.gather("simulated", 1, torch.zeros(rows, dim), spacing=(rows, rows))
         if exchange.lost:
@@ -91,10 +96,8 @@ def simulate(world_size: int, max_samples: int, dim: int) -> list[np.ndarray]:
         "is_initialized": lambda: True,
         "get_rank": lambda: here.rank,
         "get_world_size": lambda: world_size,
-        "new_group": lambda *_, **__: object(),
-        "all_gather": all_gather,
-        "gather": gather,
     }
     ranks = [*members, *itertools.islice(others, 1)]
-    with mock.patch.multiple(dist, **stand_ins), ThreadPoolExecutor(len(ranks)) as pool:
+    link = mock.patch("gramscope.monitor.exchange.Link", StandIn)
+    with mock.patch.multiple(dist, **stand_ins), link, ThreadPoolExecutor(len(ranks)) as pool:
         return list(pool.map(take_part, ranks))

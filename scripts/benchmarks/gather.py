@@ -27,6 +27,7 @@ from _stats import Estimate, Spread, estimate
 from _traffic import all_gather_bytes, gather_bytes, simulate, tcp_bytes
 
 from gramscope.monitor.exchange import Exchange
+from gramscope.monitor.group import Group
 
 GOAL = 2.0  # bytes a rank and event, over those of the N rows in float32
 FOUR = "128x192,128x768,512x768,128x65536"
@@ -100,7 +101,7 @@ def _rank(plan_sizes: list[Any], batch: int, rounds: int, events: int) -> list[d
     dist.init_process_group("gloo")
     measured = []
     for n, dim in plan_sizes:
-        exchange = Exchange(n, 60.0)
+        exchange = Exchange(n)
         ways = _ways(exchange, n, dim, batch)
         counts = {name: _count(way, events) for name, way in ways.items()}
         ms = [[[_time(w) for w in ways.values()] for _ in range(events)] for _ in range(rounds)]
@@ -134,19 +135,28 @@ def _count(way: Callable[[], Any], events: int) -> dict[str, list[float]]:
     way()  # connections are made at the first call
     accounted, before = np.zeros(2), _settled()
 
-    def counted(count: Callable[..., Any], call: Callable[..., Any]) -> Callable[..., Any]:
-        def both(*args: Any, **kwargs: Any) -> Any:
+    size, is_root = dist.get_world_size(), dist.get_rank() == 0
+
+    def counted(count: Callable[[Any], np.ndarray], call: Callable[..., Any]) -> Any:
+        def both(*args: Any) -> Any:
             nonlocal accounted
-            accounted += count(*args, **kwargs)
-            return call(*args, **kwargs)
+            accounted += count(args[-1])  # the tensor
+            return call(*args)
 
         return both
 
-    with mock.patch.multiple(
-        dist,
-        all_gather=counted(all_gather_bytes, dist.all_gather),
-        gather=counted(gather_bytes, dist.gather),
-    ):
+    def all_gathered(tensor: Any) -> np.ndarray:
+        return all_gather_bytes(size, tensor)
+
+    def gathered(tensor: Any) -> np.ndarray:
+        return gather_bytes(size, tensor, is_root=is_root)
+
+    ours = {
+        "all_gather": counted(all_gathered, Group.all_gather),
+        "gather": counted(gathered, Group.gather),
+    }
+    naive = mock.patch.object(dist, "all_gather", counted(all_gathered, dist.all_gather))
+    with mock.patch.multiple(Group, **ours), naive:
         for _ in range(events):
             way()
     tcp = _settled() - before

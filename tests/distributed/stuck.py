@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from gramscope.monitor import Monitor
+from gramscope.monitor import Engine, Monitor
 
 torch.set_num_threads(1)
 
@@ -20,7 +20,8 @@ def main() -> None:
     plan_file = Path(sys.argv[1])
     rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     dist.init_process_group("gloo")
-    monitor = Monitor("f", max_samples=8, timeout_s=2.0)
+    engine = Engine(8, timeout_s=2.0, patience_s=2.0)
+    monitor = Monitor("f", max_samples=8, timeout_s=6.0, engine=engine)
     longest = 0.0
     for step in range(1, 7):
         if rank == world_size - 1 and step == 3:

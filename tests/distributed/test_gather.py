@@ -94,3 +94,35 @@ def test_a_peer_that_does_not_come_costs_one_timeout(tmp_path: Path) -> None:
     assert report["events"] == together + alone
     assert report["longest"] < 1.0, "the training thread waits for nobody"
     assert report["close"] < 2 * 2.0 + 3.0, "one timeout, not one for each event"
+
+
+def heal(directory: Path, world_size: int, **plan: Any) -> dict[str, Any]:
+    """Run the loop with a rank that is away, and give what rank 0 saw."""
+    defaults = {"steps": 12, "pause_s": 0.3, "patience_s": 60.0, "away_s": 0.0, "leaves": False}
+    script = Path(__file__).with_name("healing.py")
+    codes = run(script, {**defaults, **plan}, world_size, directory)
+    assert codes == [0] * world_size, (directory / "rank0.out").read_text()
+    return dict(json.loads((directory / "rank0.json").read_text()))
+
+
+def test_a_rank_that_is_only_late_loses_nothing(tmp_path: Path) -> None:
+    found = heal(tmp_path, 2, away_s=3.0)
+
+    assert found["events"] == [[step, 8, None] for step in range(1, 13)]
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_ranks_that_lost_one_another_meet_again(tmp_path: Path, world_size: int) -> None:
+    found = heal(tmp_path, world_size, away_s=4.0, patience_s=1.0, steps=30)
+
+    steps, rows, reasons = zip(*found["events"], strict=True)
+    assert list(steps) == list(range(1, 31))
+    lost = next(i for i, reason in enumerate(reasons) if reason and "peer_lost" in reason)
+    assert (8, None) in list(zip(rows, reasons, strict=True))[lost:]
+
+
+def test_a_rank_that_leaves_is_known_at_once_whoever_holds_its_connections(tmp_path: Path) -> None:
+    found = heal(tmp_path, 2, leaves=True, steps=6, pause_s=0.0)
+
+    assert found["events"][2:] == [[step, 4, "rank 1: peer_lost"] for step in (3, 4, 5, 6)]
+    assert found["close_s"] < 10.0, "not the patience of 60 s"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
 from gramscope.callbacks import GramMatrixCallback
+from gramscope.monitor.isolation import undisturbed
 from tests.support import TinyNet, TinySSL, events, trainer
 
 
@@ -188,3 +191,86 @@ def test_rows_that_are_not_finite_are_left_out_and_counted(tmp_path: Path) -> No
     assert [e["n"] for e in found] == [7, 7, 0]
     assert [e["metrics"].get("nonfinite_rows") for e in found] == [1, 1, None]
     assert [e["reason"] for e in found] == ["1 rows with NaN or Inf left out"] * 2 + ["nonfinite"]
+
+
+class Plainest(TinySSL):
+    """Its model returns the features themselves, its `forward` a mapping."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = torch.nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"teacher_cls_token": self.model(x) + 1}
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Any:
+        self.model(batch)
+        return self(batch)["teacher_cls_token"].square().mean()
+
+
+def test_a_bare_tensor_is_answered_with_what_to_write(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    callback = GramMatrixCallback(2, save_dir=tmp_path / "gram")
+
+    trainer(tmp_path, [callback], max_steps=2).fit(Plainest())
+
+    assert "there is: one tensor without a key" in caplog.text
+    assert "module='model', or module='.'" in caplog.text
+
+
+class CallsItself(Plainest):
+    def training_step(self, batch: Tensor, batch_idx: int) -> Any:
+        return self.__call__(batch)["teacher_cls_token"].square().mean()
+
+
+@pytest.mark.parametrize("module", ["model", "."])
+def test_what_is_to_be_written_works(tmp_path: Path, module: str) -> None:
+    callback = GramMatrixCallback(2, module=module, save_dir=tmp_path / "gram")
+
+    trainer(tmp_path, [callback], max_steps=2).fit(CallsItself())
+
+    assert callback.outcomes == {"logged": 1}
+
+
+class Labelled(Tensor):
+    """A subclass that does not let anybody but training's thread touch it, as it were."""
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert threading.current_thread() is threading.main_thread()
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+
+class OfASubclass(TinySSL):
+    def training_step(self, batch: Tensor, batch_idx: int) -> Any:
+        loss = super().training_step(batch, batch_idx)
+        with torch.inference_mode(batch_idx == 0):
+            features = self.model(batch)["teacher_cls_token"].detach().clone()
+        return {"loss": loss, "features": features.as_subclass(Labelled)}
+
+
+def test_tensor_subclasses_and_inference_mode_reach_no_other_thread(tmp_path: Path) -> None:
+    callback = GramMatrixCallback(1, "features", save_dir=tmp_path / "gram")
+
+    trainer(tmp_path, [callback], max_steps=4).fit(OfASubclass())
+
+    assert callback.outcomes == {"logged": 4}
+
+
+class LooksAhead(pl.Callback):
+    """Calls the model itself at the batch's start, after every other callback."""
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, *args: Any) -> None:
+        with undisturbed(pl_module):
+            pl_module.model(torch.ones(8, 8))
+
+
+def test_a_forward_pass_of_another_callback_is_not_taken_for_the_step_s(tmp_path: Path) -> None:
+    module = Recorder()
+    callback = GramMatrixCallback(2, save_dir=tmp_path / "gram")
+
+    trainer(tmp_path, [callback, LooksAhead()], max_steps=2).fit(module)
+
+    expected = cosine(module.seen["teacher_cls_token"])
+    np.testing.assert_allclose(gram(tmp_path, 2), expected, atol=1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import copy
+import os
 import pickle
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 
@@ -230,9 +232,10 @@ def test_an_event_in_flight_when_a_checkpoint_is_saved_is_in_its_account(tmp_pat
 class NoMeeting(SingleDeviceStrategy):
     """Fails where the ranks are to meet."""
 
-    def barrier(self, name: str | None = None) -> None:
-        if name == "gramscope":
+    def broadcast(self, obj: Any, src: int = 0) -> Any:
+        if isinstance(obj, str) and len(obj) == 8:
             raise RuntimeError("planted")
+        return obj
 
 
 def test_a_run_that_cannot_start_watching_trains_all_the_same(
@@ -247,9 +250,9 @@ def test_a_run_that_cannot_start_watching_trains_all_the_same(
     fit.fit(TinySSL())
 
     assert fit.global_step == 12
-    assert [r.getMessage() for r in caplog.records if r.name.startswith("gramscope")] == [
-        "GramMatrixCallback stays off: it could not start: RuntimeError('planted')"
-    ]
+    said = [r.getMessage() for r in caplog.records if r.name.startswith("gramscope")]
+    assert said[0] == "GramMatrixCallback stays off: it could not start: RuntimeError('planted')"
+    assert [c.outcomes for c in callbacks] == [{}, {}]
 
 
 LIGHTNING = """
@@ -314,3 +317,50 @@ def test_trainers_of_both_lightnings_are_watched(
     assert done.returncode == 0, done.stderr
     assert loaded in (None, done.stdout.strip().splitlines()[-1])
     assert np.load(tmp_path / "gram/gram_matrix/step_00000006.npz")["gram"].shape == (4, 4)
+
+
+class KillsDrawing(pl.Callback):
+    """No helper lives."""
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        for helper in drawing_helpers():
+            os.kill(helper, signal.SIGKILL)
+
+
+def test_numbers_do_without_pictures(tmp_path: Path) -> None:
+    callback = GramMatrixCallback(1, save_dir=tmp_path / "gram")
+
+    trainer(tmp_path, [callback, KillsDrawing()], max_steps=20).fit(TinySSL())
+
+    found = events(tmp_path / "gram")
+    assert callback.outcomes == {"logged": 20}
+    assert any(event["reason"] == "render_failed" for event in found)
+    for event in found:
+        assert event["metrics"]["offdiag_std"] > 0
+        assert (tmp_path / f"gram/gram_matrix/step_{event['step']:08d}.npz").is_file()
+
+
+class Emergency(ModelCheckpoint):
+    """Looks whether the monitor is still at work when a checkpoint is saved on an exception."""
+
+    watched = False
+
+    def on_exception(self, *args: Any) -> None:
+        self.watched = bool(monitor_threads())
+        super().on_exception(*args)
+
+
+def test_an_emergency_checkpoint_does_not_wait_for_pictures(tmp_path: Path) -> None:
+    callback = GramMatrixCallback(2, save_dir=tmp_path / "gram", timeout_s=1.0)
+    checkpoint = Emergency(tmp_path / "checkpoints", save_on_exception=True)
+    callbacks = [PausesDrawing(20.0), callback, checkpoint]
+    run = trainer(tmp_path, callbacks, enable_checkpointing=True)
+
+    with pytest.raises(RuntimeError, match="as planned"):
+        run.fit(Failing(RuntimeError))
+
+    assert checkpoint.watched
+    assert list((tmp_path / "checkpoints").iterdir())
+    assert sum(callback.outcomes.values()) == 3
+    assert run.callbacks == callbacks
+    assert not monitor_threads()

@@ -243,3 +243,35 @@ def test_the_progress_bar_shows_the_latest_number(tmp_path: Path) -> None:
     assert shown["offdiag_mean"] == round(callback.latest["offdiag_mean"], 3)
     assert "v_num" not in shown
     assert torch.is_grad_enabled()
+
+
+class TwoOptimizers(TinySSL):
+    """Makes two optimizer steps with each batch, and logs its loss once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+
+    def configure_optimizers(self) -> Any:
+        return [torch.optim.SGD(self.parameters(), lr=0.01) for _ in range(2)]
+
+    def training_step(self, batch: torch.Tensor, batch_idx: int) -> None:
+        for optimizer in self.optimizers():  # type: ignore[union-attr]
+            loss = super().training_step(batch, batch_idx)
+            optimizer.zero_grad()
+            self.manual_backward(loss)
+            optimizer.step()
+
+
+def test_several_optimizers_share_one_axis_with_the_losses(tmp_path: Path) -> None:
+    callback = GramMatrixCallback(4, save_dir=tmp_path / "gram")
+    logger = CSVLogger(str(tmp_path))
+
+    trainer(tmp_path, [callback], logger=logger, max_steps=24).fit(TwoOptimizers())
+
+    with (Path(logger.log_dir) / "metrics.csv").open() as f:
+        rows = list(csv.DictReader(f))
+    seen = [int(row["step"]) for row in rows if row["representation/offdiag_mean"]]
+    assert seen == [2, 4, 6, 8, 10, 12]  # batches, as Lightning counts them
+    assert max(int(row["step"]) for row in rows if row["train/loss"]) == 11
+    assert callback.last_step == 24

@@ -45,3 +45,11 @@ def test_rows_in_used_memory_are_the_same_rows() -> None:
         sampler = RowSampler(limit, pool=pool)
         sampler.add(ROWS)
         assert torch.equal(sampler.chunks[0], ROWS[expected])
+
+
+def test_memory_made_in_inference_mode_can_be_written_to_outside_of_it() -> None:
+    pool = BufferPool(1)
+    with torch.inference_mode():
+        pool.give_back([pool.take(4, ROWS)])
+
+    pool.take(4, ROWS).copy_(ROWS)

@@ -81,3 +81,20 @@ def test_available_keys_end_even_where_outputs_do_not() -> None:
     endless["self"] = endless
 
     assert "a" in available_keys(endless)
+
+
+def test_parts_of_rows_are_refused_and_whole_rows_are_taken_as_plain_tensors() -> None:
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    torch.distributed.init_process_group("fake", rank=0, world_size=2, store=FakeStore())
+    try:
+        mesh = init_device_mesh("cpu", (2,))
+        for placement, rows in ((Shard(0), 2), (Replicate(), 4)):
+            taken = as_rows(distribute_tensor(torch.ones(4, 6), mesh, [placement]), "k")
+            assert (type(taken), taken.shape) == (torch.Tensor, (rows, 6))
+        with pytest.raises(FeatureError, match=r"DTensor with .*Shard\(dim=1\).*expected Shard"):
+            as_rows(distribute_tensor(torch.ones(4, 6), mesh, [Shard(1)]), "k")
+    finally:
+        torch.distributed.destroy_process_group()

@@ -1,0 +1,136 @@
+"""Connections between the ranks' monitor threads, which training's own know nothing of."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+
+__all__ = ["Group", "StoppedError", "Store"]
+
+_SLICE = timedelta(seconds=0.5)
+_CONNECT = timedelta(seconds=20)
+_exchanges = itertools.count()
+
+
+class StoppedError(Exception):
+    """Nobody waits for peers any more."""
+
+
+class Store:
+    """What ranks tell each other without meeting; safe beside training, whose store it copies.
+
+    Construct it on every rank at the same point, with the same name if it has one.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        store = dist.distributed_c10d._get_default_store()
+        # An operation of one client waits for those before it, training's too.
+        own = store.clone() if hasattr(store, "clone") else store
+        self.heals = own is not store
+        """Whether it can be used while training uses its own."""
+        self.prefixed = PrefixStore(f"gramscope/{name or next(_exchanges)}", own)
+
+    def put(self, key: str, value: str = "") -> None:
+        """Tell all ranks."""
+        self.prefixed.set(key, value)
+
+    def has(self, *keys: str) -> bool:
+        """Whether all of these were told."""
+        return bool(self.prefixed.check(list(keys)))
+
+    def get(self, key: str) -> str:
+        """What was told; only of a key that is there."""
+        return str(self.prefixed.get(key).decode())
+
+
+class Group:
+    """One generation of connections between all members.
+
+    Construct it on all of them at about the same time; it waits for them. A call that fails
+    leaves it useless: `close` it, and the other members' calls fail too.
+
+    Args:
+        store: See `Store`.
+        generation: Tells it from those before it.
+        place: This rank's position among the members.
+        size: How many members there are.
+        patience_s: Seconds to wait for a member.
+        stop: Ends all waiting.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        generation: int,
+        place: int,
+        size: int,
+        patience_s: float,
+        stop: threading.Event,
+    ) -> None:
+        self._store = store
+        self._gone = f"{generation}/gone"
+        self._patience_s = patience_s
+        self._stop = stop
+        self._work: Any = None
+        prefix = PrefixStore(f"{generation}", store.prefixed)
+        self._group: Any = dist.ProcessGroupGloo(prefix, place, size, _CONNECT)
+        # Of the calls; patience is ours to lose, in `_look_up`.
+        self._group.set_timeout(timedelta(seconds=patience_s + 60.0))
+        self._is_root, self._size = place == 0, size
+
+    def all_gather(self, tensor: Tensor) -> list[Tensor]:
+        """The tensors of all members, which are alike in shape."""
+        tensors = [torch.empty_like(tensor) for _ in range(self._size)]
+        self._wait(lambda: self._group.allgather([tensors], [tensor]))
+        return tensors
+
+    def gather(self, tensor: Tensor) -> list[Tensor] | None:
+        """The same at the first member, ``None`` at the others."""
+        options = dist.distributed_c10d.GatherOptions()
+        options.rootRank = 0
+        tensors = [torch.empty_like(tensor) for _ in range(self._size)] if self._is_root else []
+        outputs = [tensors] if self._is_root else []
+        self._wait(lambda: self._group.gather(outputs, [tensor], options))
+        return tensors if self._is_root else None
+
+    def close(self) -> None:
+        """Hang up; members that wait for this one learn of it at once."""
+        self._store.put(self._gone)
+        group, work, self._group, self._work = self._group, self._work, None, None
+        if work is not None and not work.is_completed():
+            # Both would wait for the call to end, at the end of the program too.
+            for kept in (group, work):
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+
+    def _wait(self, call: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + self._patience_s
+        self._work = call()
+        while True:
+            try:
+                self._work.wait(_SLICE)
+                break
+            except RuntimeError:
+                if self._work.is_completed():
+                    raise
+            self._look_up(deadline)
+        self._work = None
+
+    def _look_up(self, deadline: float) -> None:
+        """Whether it makes sense to wait on."""
+        if self._stop.is_set():
+            raise StoppedError
+        # Not by the connections alone: a data loader worker may hold copies of them open.
+        if self._store.has(self._gone):
+            raise ConnectionError("another rank has hung up")
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"another rank has not come within {self._patience_s:g} s")

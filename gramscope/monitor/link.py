@@ -1,0 +1,144 @@
+"""The connections of a run: lost when a rank fails or is stuck, made anew when all are back."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+
+from gramscope.monitor.group import Group, StoppedError, Store
+
+__all__ = ["Link", "stay_away"]
+
+_POLL_S = 0.1
+
+
+class Link:
+    """What the monitor threads of all members meet by, first when they start.
+
+    Each member says that it is ready for the next generation of connections. When all are, rank 0
+    names the event at which they meet and who is there. After a loss it goes on alone until then;
+    the others wait for its word, which costs training nothing, and pass over the events before.
+
+    Construct it on every rank at the same point; then use it from one thread.
+
+    Args:
+        rank: This rank.
+        members: The ranks that meet, rank 0 first.
+        patience_s: Seconds to wait for a member.
+        name: Alike on all ranks, and different from that of every other link.
+    """
+
+    def __init__(
+        self, rank: int, members: list[int], patience_s: float, name: str | None = None
+    ) -> None:
+        self._rank, self._all = rank, members
+        self._patience_s = patience_s
+        self._stop = threading.Event()
+        self._generation = 0
+        self._is_ready = False
+        self._store = Store(name)
+        self.group: Group | None = None
+        """``None`` while there are no connections."""
+        self.members: list[int] = []
+        """Those that have met, in order."""
+
+    def lose(self) -> None:
+        """Hang up; `meet` makes the next connections."""
+        group, self.group = self.group, None
+        if group is not None:
+            group.close()
+        self._store.put(f"{self._generation}/gone")
+        self._next_generation()
+
+    def open(self) -> int | None:
+        """Make the first connections, of all members that are there."""
+        return self.meet(0, "start") if not self._generation and self.group is None else None
+
+    def meet(self, sequence: int, event: str) -> int | None:
+        """Make connections if this is the event to do so at.
+
+        Args:
+            sequence: The event's number on this rank.
+            event: Its name, alike on all ranks.
+
+        Returns:
+            Its number on rank 0, which counts from here on; ``None``: there are no connections.
+
+        Raises:
+            RuntimeError: If the other members do not come.
+            StoppedError: If there will be no connections any more.
+        """
+        if self._generation and not self._store.heals:
+            return None
+        if not self._is_ready:
+            self._store.put(self._key("ready", self._rank), str(sequence))
+            self._is_ready = True
+        start = f"{self._generation}/start"
+        if self._rank:
+            if not self._told(start):
+                return None
+        elif members := self._present(sequence):
+            self._store.put(start, f"{sequence} {','.join(map(str, members))} {event}")
+        else:
+            return None
+        number, ranks, name = self._store.get(start).split(" ", 2)
+        self.members = [int(rank) for rank in ranks.split(",")]
+        if name != event or self._rank not in self.members:
+            return None
+        self._connect()
+        return int(number)
+
+    def stop(self) -> None:
+        """End all waiting, here and on ranks that wait for this one; from any thread."""
+        self._stop.set()
+        with suppress(Exception):  # the store ends with rank 0
+            self._store.put(f"off/{self._rank}")
+            self._store.put(f"{self._generation}/gone")
+
+    def _connect(self) -> None:
+        if len(self.members) < 2:
+            return
+        self.group = Group(
+            self._store,
+            self._generation,
+            self.members.index(self._rank),
+            len(self.members),
+            self._patience_s,
+            self._stop,
+        )
+
+    def _next_generation(self) -> None:
+        self._generation += 1
+        self._is_ready = False
+
+    def _key(self, word: str, rank: int) -> str:
+        return f"{self._generation}/{word}/{rank}"
+
+    def _present(self, sequence: int) -> list[int]:
+        """All members that are not off, once they are ready; at the beginning, wait for that."""
+        while True:
+            there = [rank for rank in self._all if not self._store.has(f"off/{rank}")]
+            ready = [self._key("ready", rank) for rank in there]
+            if self._store.has(*ready):
+                # One that is ahead has let this event pass.
+                reached = all(int(self._store.get(key)) <= sequence for key in ready)
+                return there if reached and len(there) > 1 else []
+            if self._generation:
+                return []
+            if self._stop.wait(_POLL_S):
+                raise StoppedError
+
+    def _told(self, start: str) -> bool:
+        """Wait for rank 0's word; False if there will be none of this generation."""
+        while not self._store.has(f"{self._generation}/gone"):
+            if self._store.has(start):
+                return True
+            if self._stop.wait(_POLL_S) or self._store.has("off/0"):
+                raise StoppedError
+        self._next_generation()
+        return False
+
+
+def stay_away(rank: int, name: str) -> None:
+    """Tell the other ranks that this one has no link of that name, and will have none."""
+    Store(name).put(f"off/{rank}")
