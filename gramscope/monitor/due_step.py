@@ -50,6 +50,8 @@ class DueStep:
     """Rows that this rank is to give; 0 where others give them all."""
     exchanged: bool = False
     """Whether the collective calls of this step have begun on this rank."""
+    answered: bool = False
+    """Whether they have ended."""
 
     @property
     def has_rows(self) -> bool:

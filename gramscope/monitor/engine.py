@@ -101,8 +101,7 @@ class Engine:
             self.exchange.close()
 
     def _abandon(self, due: DueStep) -> None:
-        unanswered = self.exchange.calling or not due.exchanged
-        if unanswered and not self._closed:  # peers wait for a dead thread
+        if not due.answered and not self._closed:  # peers wait for a dead thread
             self.exchange.hang_up("the monitor thread died")
         if self._recorder is not None:
             event = self._event(due)
@@ -122,6 +121,7 @@ class Engine:
             gathered = self.exchange.gather(
                 due.channel.log_key, due.step, features, spacing=due.spacing, reason=due.reason
             )
+            due.answered = True
             event = None if gathered is None else self._make_event(due, gathered)
         if due.ready is None:  # the rows were copied on the host
             due.channel.pool.give_back(due.chunks)

@@ -100,8 +100,6 @@ class Exchange:
         self.world_size = dist.get_world_size() if together else 1
         self.lost = Reason.none
         """Why there are no connections."""
-        self.calling = False
-        """Whether peers may wait for this rank's part of an event, also where its thread died."""
         self._members = member_ranks(self.world_size, max_samples)
         self._link: Link | None = None
         self._sequence = 0
@@ -154,14 +152,11 @@ class Exchange:
         mine = self._status(zlib.crc32(f"{tag}@{step}".encode()) >> 1, features, spacing, reason)
         if self._link is None or self._link.group is None:
             return self._alone(mine, features)
-        self.calling = True
         try:
-            gathered = self._together(self._link, self._link.group, mine, features)
+            return self._together(self._link, self._link.group, mine, features)
         except Exception as error:
             self._lose(self._link, error)
-            gathered = self._alone(mine, features)
-        self.calling = False  # not where the thread died
-        return gathered
+            return self._alone(mine, features)
 
     def open(self) -> None:
         """Make the connections; waits for the other ranks, on the thread that will use them."""
@@ -170,7 +165,6 @@ class Exchange:
 
     def hang_up(self, why: str) -> None:
         """Have peers get an error at once instead of waiting for this rank's next call."""
-        self.calling = False
         if self._link is not None:
             self._lose(self._link, ConnectionError(why))
 

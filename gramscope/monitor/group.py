@@ -81,6 +81,7 @@ class Group:
         self._gone = f"{generation}/gone"
         self._patience_s = patience_s
         self._stop = stop
+        self._calling = False
         self._work: Any = None
         prefix = PrefixStore(f"{generation}", store.prefixed)
         self._group: Any = dist.ProcessGroupGloo(prefix, place, size, _CONNECT)
@@ -107,13 +108,15 @@ class Group:
         """Hang up; members that wait for this one learn of it at once."""
         self._store.put(self._gone)
         group, work, self._group, self._work = self._group, self._work, None, None
-        if work is not None and not work.is_completed():
-            # Both would wait for the call to end, at the end of the program too.
+        if self._calling and (work is None or not work.is_completed()):
+            # Both would wait for the call to end, at the end of the program too. No work: the
+            # thread died when it had made the call.
             for kept in (group, work):
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
 
     def _wait(self, call: Callable[[], Any]) -> None:
         deadline = time.monotonic() + self._patience_s
+        self._calling = True
         self._work = call()
         while True:
             try:
@@ -123,7 +126,7 @@ class Group:
                 if self._work.is_completed():
                     raise
             self._look_up(deadline)
-        self._work = None
+        self._calling, self._work = False, None
 
     def _look_up(self, deadline: float) -> None:
         """Whether it makes sense to wait on."""

@@ -36,6 +36,7 @@ class Link:
         self._stop = threading.Event()
         self._generation = 0
         self._is_ready = False
+        self._is_connecting = False
         self._store = Store(name)
         self.group: Group | None = None
         """``None`` while there are no connections."""
@@ -47,7 +48,7 @@ class Link:
         group, self.group = self.group, None
         if group is not None:
             group.close()
-        self._store.put(f"{self._generation}/gone")
+        self._store.put(self._gone)
         self._next_generation()
 
     def open(self) -> int | None:
@@ -68,6 +69,10 @@ class Link:
             RuntimeError: If the other members do not come.
             StoppedError: If there will be no connections any more.
         """
+        if self._is_connecting:  # a thread died at it
+            self._store.put(self._gone)
+        while self._store.has(self._gone):
+            self._next_generation()
         if self._generation and not self._store.heals:
             return None
         if not self._is_ready:
@@ -93,11 +98,18 @@ class Link:
         self._stop.set()
         with suppress(Exception):  # the store ends with rank 0
             self._store.put(f"off/{self._rank}")
-            self._store.put(f"{self._generation}/gone")
+            self._store.put(self._gone)
+
+    @property
+    def _gone(self) -> str:
+        return f"{self._generation}/gone"
 
     def _connect(self) -> None:
-        if len(self.members) < 2:
-            return
+        """Make connections, once all members are at it: that cannot be broken off."""
+        self._is_connecting = True
+        self._store.put(self._key("connects", self._rank))
+        if not self._told(*(self._key("connects", rank) for rank in self.members)):
+            raise ConnectionError("another rank has hung up")
         self.group = Group(
             self._store,
             self._generation,
@@ -106,10 +118,11 @@ class Link:
             self._patience_s,
             self._stop,
         )
+        self._is_connecting = False
 
     def _next_generation(self) -> None:
         self._generation += 1
-        self._is_ready = False
+        self._is_ready = self._is_connecting = False
 
     def _key(self, word: str, rank: int) -> str:
         return f"{self._generation}/{word}/{rank}"
@@ -128,15 +141,14 @@ class Link:
             if self._stop.wait(_POLL_S):
                 raise StoppedError
 
-    def _told(self, start: str) -> bool:
-        """Wait for rank 0's word; False if there will be none of this generation."""
-        while not self._store.has(f"{self._generation}/gone"):
-            if self._store.has(start):
-                return True
+    def _told(self, *keys: str) -> bool:
+        """Wait for these words; False if there will be none of this generation."""
+        while not self._store.has(*keys):
+            if self._store.has(self._gone):
+                return False
             if self._stop.wait(_POLL_S) or self._store.has("off/0"):
                 raise StoppedError
-        self._next_generation()
-        return False
+        return True
 
 
 def stay_away(rank: int, name: str) -> None:

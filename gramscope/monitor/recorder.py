@@ -41,9 +41,8 @@ class Recorder:
         )
 
     def start(self) -> None:
-        """Start the helper process now, so that the first picture need not wait for it."""
-        with suppress(RenderError):  # the first picture will say so
-            self._renderer.start()
+        """Start thread and helper process now, so that the first picture need not wait for it."""
+        self._worker.start(self._renderer.start)  # what it raises, the first picture will say
 
     def put(self, channel: Channel, event: Event) -> None:
         """Queue an event; never waits. Too much that waits to be drawn costs it its picture."""

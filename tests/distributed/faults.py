@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,10 +89,18 @@ def late(outputs: Outputs) -> Outputs:
 def monitor_thread_killed(outputs: Outputs) -> Outputs:
     for thread in threading.enumerate():
         if thread.name == "gramscope-monitor" and thread.ident is not None:
+            # A thread that is being started has its starter's ident for a moment, and would be hit.
+            while _is_starting_another(thread.ident):
+                time.sleep(0.001)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
             )
     return outputs
+
+
+def _is_starting_another(ident: int) -> bool:
+    stack = traceback.walk_stack(sys._current_frames().get(ident))
+    return any(frame.f_code is threading.Thread.start.__code__ for frame, _ in stack)
 
 
 def renderer_killed(outputs: Outputs) -> Outputs:
