@@ -1,8 +1,9 @@
-"""Makes any one of the library's functions fail once, on the thread that calls `watching`."""
+"""Makes any one of the library's functions fail once, on training's thread or on our own."""
 
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,8 +25,11 @@ class PlantedError(RuntimeError):
 
 
 @contextmanager
-def watching(target: Function | None = None) -> Iterator[list[Function]]:
-    """Give the functions of the library that this thread calls; the target's first call fails."""
+def watching(target: Function | None = None, *, ours: bool = False) -> Iterator[list[Function]]:
+    """Give the functions of the library that are called; the target's first call fails.
+
+    By this thread, or by threads that are started meanwhile.
+    """
     called: dict[Function, None] = {}
     planted: list[Function] = []
 
@@ -42,9 +46,10 @@ def watching(target: Function | None = None) -> Iterator[list[Function]]:
             raise PlantedError(f"planted in {target}")
 
     found: list[Function] = []
-    sys.settrace(trace)
+    set_trace = threading.settrace if ours else sys.settrace
+    set_trace(trace)
     try:
         yield found
     finally:
-        sys.settrace(None)
+        set_trace(None)  # type: ignore[arg-type]
         found += called

@@ -7,10 +7,11 @@ from gramscope.metrics.gram import (
     offdiag_min,
     offdiag_std,
 )
-from gramscope.metrics.rows import nonfinite_rows
+from gramscope.metrics.rows import finite_rows, nonfinite_rows
 from gramscope.metrics.spectrum import singular_values
 
 __all__ = [
+    "finite_rows",
     "gram_matrix",
     "nonfinite_rows",
     "offdiag_max",

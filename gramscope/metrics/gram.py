@@ -5,16 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gramscope.metrics.rows import as_matrix
+from gramscope.metrics.rows import COLUMNS, as_matrix
 
 __all__ = ["gram_matrix", "offdiag_max", "offdiag_mean", "offdiag_min", "offdiag_std"]
+
+_SHORT, _LONG = 1e-12, 1e15
+"""Lengths beyond which float32 may lose squares of entries."""
 
 
 def gram_matrix(features: Tensor) -> Tensor:
     """Cosine similarity of every pair of samples: ``G = Z Z^T`` with ``z = x / ||x||_2``.
 
-    Rows are divided by their largest magnitude before their norm is taken, so that neither
-    float16 nor extreme float32 values overflow or vanish on the way.
+    Rows of extreme length are divided by their largest magnitude first, so that no square
+    overflows or vanishes on the way.
 
     Args:
         features: ``[N, D]``, any floating dtype. Half precisions are computed in float32.
@@ -34,11 +37,26 @@ def gram_matrix(features: Tensor) -> Tensor:
     x = as_matrix(features)
     if x.numel() == 0:
         return x.new_zeros(len(x), len(x))
-    peak = x.abs().amax(dim=1, keepdim=True)  # [N, 1]
-    x = x / torch.where(peak > 0, peak, 1.0)
-    norm = x.norm(dim=1, keepdim=True)  # [N, 1]
-    z = x / torch.where(norm > 0, norm, 1.0)
-    return (z @ z.T).clamp_(-1.0, 1.0)
+    x, norm = _moderate(x)
+    gram = x.new_zeros(len(x), len(x))
+    for columns in x.split(COLUMNS, dim=1):
+        z = columns / norm
+        gram.addmm_(z, z.T)
+    norm = gram.diagonal().sqrt()  # 1, but for what rounding did to the first
+    norm = torch.where(norm > 0, norm, 1.0)
+    return (gram / norm / norm[:, None]).clamp_(-1.0, 1.0)
+
+
+def _moderate(x: Tensor) -> tuple[Tensor, Tensor]:
+    """``x`` with rows whose squares can be added up, and their lengths ``[N, 1]``, 1 for 0."""
+    norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    extreme = ((norm < _SHORT) | (norm > _LONG)).squeeze(1).nonzero()[:, 0]
+    if len(extreme):
+        rows = x[extreme]
+        peak = rows.abs().amax(dim=1, keepdim=True)
+        x = x.index_copy(0, extreme, rows / torch.where(peak > 0, peak, 1.0))
+        norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return x, torch.where(norm > 0, norm, 1.0)
 
 
 def offdiag_mean(gram: Tensor) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gramscope.metrics.rows import as_matrix
+from gramscope.metrics.rows import COLUMNS, as_matrix
 
 __all__ = ["singular_values"]
 
@@ -31,11 +31,26 @@ def singular_values(features: Tensor, *, centred: bool = True) -> Tensor:
         >>> singular_values(torch.tensor([[3.0, 0.0], [0.0, 4.0]]), centred=False).tolist()
         [4.0, 3.0]
     """
-    x = as_matrix(features).double()
+    x = as_matrix(features)
     if x.numel() == 0:
-        return x.new_zeros(0)
-    if centred:
-        x = x - x.mean(dim=0)
-    product = x @ x.T if x.shape[0] <= x.shape[1] else x.T @ x
-    squares: Tensor = torch.linalg.eigvalsh(product)
+        return x.new_zeros(0, dtype=torch.float64)
+    squares: Tensor = torch.linalg.eigvalsh(_smaller_product(x, centred))
     return squares.clamp_(min=0.0).sqrt().flip(0)
+
+
+def _smaller_product(x: Tensor, centred: bool) -> Tensor:
+    """``X X^T`` or ``X^T X``, float64, of columns whose mean is subtracted first."""
+    n, dim = x.shape
+    if n > dim:
+        x = _columns(x, centred)
+        return x.T @ x
+    product = x.new_zeros(n, n, dtype=torch.float64)
+    for columns in x.split(COLUMNS, dim=1):
+        columns = _columns(columns, centred)
+        product.addmm_(columns, columns.T)
+    return product
+
+
+def _columns(x: Tensor, centred: bool) -> Tensor:
+    x = x.double()
+    return x - x.mean(dim=0) if centred else x

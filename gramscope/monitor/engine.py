@@ -15,7 +15,7 @@ from gramscope.events import Event, Reason
 from gramscope.monitor.due_step import Channel, DueStep
 from gramscope.monitor.exchange import PATIENCE_S, Exchange, Gathered
 from gramscope.monitor.numbers import measure
-from gramscope.monitor.recorder import Recorder
+from gramscope.monitor.recorder import Recorder, why_abandoned
 from gramscope.monitor.threads import use_one_core
 from gramscope.monitor.warn_once import WarnOnce
 from gramscope.monitor.worker import Worker
@@ -47,14 +47,18 @@ class Engine:
         self.warn = WarnOnce(logging.WARNING if self.exchange.is_root else logging.INFO)
         self._recorder = Recorder(timeout_s, self.warn) if self.exchange.is_root else None
         self._worker: Worker[DueStep] = Worker(
-            self._work, self._abandon, retry=lambda due: not due.exchanged, name="gramscope-monitor"
+            self._work,
+            self._abandon,
+            retry=lambda due: not due.exchanged,
+            name="gramscope-monitor",
+            last=self.exchange.close,
         )
         self._users = 0
         self._closed = False
         if self._recorder is not None:
             self._recorder.start()
         if self.exchange.is_member:
-            self._worker.start(self._begin)
+            self._worker.start(self._begin, self.exchange.open)
 
     def join(self) -> None:
         """Count one more user."""
@@ -68,6 +72,7 @@ class Engine:
         channel = due.channel
         waiting = self._worker.waiting(lambda d: d.channel is channel and d.has_rows)
         if due.has_rows and waiting >= max_pending:
+            self.warn(f"{channel.log_key}: backlog", _how_to_keep_up(due, max_pending))
             due = DueStep(channel, due.step, Reason.backlog)
         self._worker.put(due)
 
@@ -100,19 +105,22 @@ class Engine:
         if self._worker.close():
             self.exchange.close()
 
-    def _abandon(self, due: DueStep) -> None:
+    def _abandon(self, due: DueStep, error: Exception | None) -> None:
+        if error is not None:
+            self.warn(Reason.event_failed.name, f"Step {due.step} gives no event: {error!r}")
         if not due.answered and not self._closed:  # peers wait for a dead thread
-            self.exchange.hang_up("the monitor thread died")
+            self.exchange.hang_up("the monitor thread died" if error is None else repr(error))
         if self._recorder is not None:
             event = self._event(due)
-            event.skip(Reason.shutdown if self._closed else Reason.monitor_died)
+            event.skip(why_abandoned(self._closed, error))
             self._recorder.put(due.channel, event)
 
     # From here on: the monitor thread.
 
     def _begin(self) -> None:
         _warm_up()
-        self.exchange.open()
+        if self.exchange.shares_store:  # not while training uses it
+            self.exchange.open()
 
     def _work(self, due: DueStep) -> Callable[[], None] | None:
         with torch.no_grad():
@@ -147,34 +155,27 @@ class Engine:
 
     def _make_event(self, due: DueStep, gathered: Gathered) -> Event:
         event = self._event(due)
-        try:
-            self._measure(due.channel, event, gathered)
-        except Exception as error:
-            self.warn(Reason.event_failed.name, f"Step {due.step} gives no picture: {error!r}")
-            event.matrix = None
-            event.skip(Reason.event_failed)
-        return event
-
-    def _measure(self, channel: Channel, event: Event, gathered: Gathered) -> None:
         missing = _by_reason(gathered.reasons)
         rows = len(gathered.features)
         if not rows:
             event.skip(_why_nothing(gathered.reasons))
             if len(missing) > 1:
                 event.remark("; ".join(missing))
-            return
+            return event
+        kept = due.channel.save_dir is not None
         event.matrix, event.metrics = measure(
-            gathered.features, gathered.rank, gathered.index, spectrum=channel.save_dir is not None
+            gathered.features, gathered.rank, gathered.index, spectrum=kept
         )
         if event.matrix is None:
             event.skip(Reason.nonfinite)
-            return
+            return event
         event.n = len(event.matrix.gram)
         for ranks in missing:
             self.warn(ranks, f"No rows at step {event.step} from {ranks}")
             event.remark(ranks)
         if event.n < rows:
             event.remark(f"{rows - event.n} rows with NaN or Inf left out")
+        return event
 
     def _event(self, due: DueStep) -> Event:
         channel = due.channel
@@ -187,6 +188,15 @@ def _warm_up() -> None:
     eye = torch.eye(2, dtype=torch.float32, device="cpu")
     origin = torch.zeros(2, dtype=torch.int32, device="cpu")
     measure(eye, origin, origin, spectrum=True)
+
+
+def _how_to_keep_up(due: DueStep, max_pending: int) -> str:
+    rows, dim = sum(map(len, due.chunks)), due.chunks[0].shape[1]
+    return (
+        f"{due.channel.log_key} cannot keep up: at step {due.step} the rows of {max_pending} steps "
+        f"still wait. Raise log_every_n_steps, lower max_samples (this rank gives {rows} rows), or "
+        f"watch features of less than {dim} dimensions"
+    )
 
 
 def _by_reason(reasons: dict[int, Reason]) -> list[str]:

@@ -7,7 +7,6 @@ import textwrap
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -116,6 +115,11 @@ class Exchange:
         """Whether this rank receives the rows."""
         return self.rank == 0
 
+    @property
+    def shares_store(self) -> bool:
+        """Whether connections are made over training's own store, because it has no copy."""
+        return self._link is not None and not self._link.heals
+
     def quota(self, max_samples: int) -> int:
         """Rows that this rank gives to an event of ``max_samples`` rows over all ranks."""
         if not self.is_member:
@@ -181,18 +185,20 @@ class Exchange:
 
     def _meet(self, link: Link, event: str) -> None:
         sequence = self._attempt(lambda: link.meet(self._sequence, event))
-        if sequence is not None:
-            self._sequence = sequence
-            if self.lost:
-                self._say("Rank %d's monitor has its peers back, at %s.", self.rank, event)
-            self.lost = Reason.none
+        if sequence is None:
+            self.lost = self.lost or Reason.peer_lost
+            return
+        self._sequence = sequence
+        if self.lost:
+            self._say("Rank %d's monitor has its peers back, at %s.", self.rank, event)
+        self.lost = Reason.none
 
     def _attempt(self, meet: Callable[[], int | None]) -> int | None:
         assert self._link is not None
         try:
             return meet()
         except StoppedError:
-            self.lost = self.lost or Reason.peer_lost
+            pass  # it is the end
         except Exception as error:
             self._lose(self._link, error)
         return None
@@ -256,8 +262,7 @@ class Exchange:
     def _lose(self, link: Link, why: Exception) -> None:
         out_of_step = isinstance(why, _OutOfStepError)
         self.lost = Reason.ranks_out_of_step if out_of_step else Reason.peer_lost
-        with suppress(Exception):  # the store ends with rank 0
-            link.lose()
+        link.lose()
         if not isinstance(why, StoppedError):
             self._say(
                 "Rank %d's monitor lost its peers (%s: %s); until all are back it shows rank 0's "

@@ -7,6 +7,8 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +20,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 __all__ = ["Group", "StoppedError", "Store"]
 
 _SLICE = timedelta(seconds=0.5)
+_POLL_S = 0.1
 _CONNECT = timedelta(seconds=20)
 _exchanges = itertools.count()
 
@@ -33,24 +36,29 @@ class Store:
     """
 
     def __init__(self, name: str | None = None) -> None:
-        store = dist.distributed_c10d._get_default_store()
-        # An operation of one client waits for those before it, training's too.
-        own = store.clone() if hasattr(store, "clone") else store
-        self.heals = own is not store
-        """Whether it can be used while training uses its own."""
-        self.prefixed = PrefixStore(f"gramscope/{name or next(_exchanges)}", own)
+        self._prefix = f"gramscope/{name or next(_exchanges)}"
+        self._default: Any = dist.distributed_c10d._get_default_store()
+        self.heals = hasattr(self._default, "clone")
+        """Whether connections can be made over it while training uses its own."""
+        self._prefixed = self.copy()
+
+    def copy(self, prefix: str = "") -> PrefixStore:
+        """What it says, by a client of its own, which waits for no operation of another."""
+        own = self._default.clone() if self.heals else self._default
+        return PrefixStore(f"{self._prefix}{prefix}", own)
 
     def put(self, key: str, value: str = "") -> None:
-        """Tell all ranks."""
-        self.prefixed.set(key, value)
+        """Tell all ranks, where training's store is still there; it ends with rank 0."""
+        with suppress(Exception):
+            self._prefixed.set(key, value)
 
     def has(self, *keys: str) -> bool:
         """Whether all of these were told."""
-        return bool(self.prefixed.check(list(keys)))
+        return bool(self._prefixed.check(list(keys)))
 
     def get(self, key: str) -> str:
         """What was told; only of a key that is there."""
-        return str(self.prefixed.get(key).decode())
+        return str(self._prefixed.get(key).decode())
 
 
 class Group:
@@ -83,8 +91,7 @@ class Group:
         self._stop = stop
         self._calling = False
         self._work: Any = None
-        prefix = PrefixStore(f"{generation}", store.prefixed)
-        self._group: Any = dist.ProcessGroupGloo(prefix, place, size, _CONNECT)
+        self._group = self._connect(store.copy(f"/{generation}"), place, size)
         # Of the calls; patience is ours to lose, in `_look_up`.
         self._group.set_timeout(timedelta(seconds=patience_s + 60.0))
         self._is_root, self._size = place == 0, size
@@ -113,6 +120,19 @@ class Group:
             # thread died when it had made the call.
             for kept in (group, work):
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+
+    def _connect(self, *arguments: Any) -> Any:
+        """On another thread, because nothing breaks it off where a member stays away."""
+        pool = ThreadPoolExecutor(1, "gramscope-connect")
+        deadline = time.monotonic() + self._patience_s
+        try:
+            make: Any = dist.ProcessGroupGloo
+            making = pool.submit(lambda: make(*arguments, _CONNECT))
+            while not wait([making], _POLL_S).done:
+                self._look_up(deadline)
+            return making.result()
+        finally:
+            pool.shutdown(wait=False)
 
     def _wait(self, call: Callable[[], Any]) -> None:
         deadline = time.monotonic() + self._patience_s

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 
 from gramscope.monitor.group import Group, StoppedError, Store
 
@@ -38,6 +37,8 @@ class Link:
         self._is_ready = False
         self._is_connecting = False
         self._store = Store(name)
+        self.heals = self._store.heals
+        """Whether connections can be made while training runs."""
         self.group: Group | None = None
         """``None`` while there are no connections."""
         self.members: list[int] = []
@@ -73,7 +74,7 @@ class Link:
             self._store.put(self._gone)
         while self._store.has(self._gone):
             self._next_generation()
-        if self._generation and not self._store.heals:
+        if self._generation and not self.heals:
             return None
         if not self._is_ready:
             self._store.put(self._key("ready", self._rank), str(sequence))
@@ -96,16 +97,15 @@ class Link:
     def stop(self) -> None:
         """End all waiting, here and on ranks that wait for this one; from any thread."""
         self._stop.set()
-        with suppress(Exception):  # the store ends with rank 0
-            self._store.put(f"off/{self._rank}")
-            self._store.put(self._gone)
+        self._store.put(f"off/{self._rank}")
+        self._store.put(self._gone)
 
     @property
     def _gone(self) -> str:
         return f"{self._generation}/gone"
 
     def _connect(self) -> None:
-        """Make connections, once all members are at it: that cannot be broken off."""
+        """Make connections, once all members are at it."""
         self._is_connecting = True
         self._store.put(self._key("connects", self._rank))
         if not self._told(*(self._key("connects", rank) for rank in self.members)):
@@ -136,7 +136,7 @@ class Link:
                 # One that is ahead has let this event pass.
                 reached = all(int(self._store.get(key)) <= sequence for key in ready)
                 return there if reached and len(there) > 1 else []
-            if self._generation:
+            if self._generation or self._store.has(self._gone):
                 return []
             if self._stop.wait(_POLL_S):
                 raise StoppedError

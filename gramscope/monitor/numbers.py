@@ -31,7 +31,7 @@ def measure(
         The matrix of the rows that are finite, ``None`` if there are none; and the numbers that
         have a value at this N, by name.
     """
-    finite = features.isfinite().all(dim=1)  # [N]
+    finite = metrics.finite_rows(features)  # [N]
     rows = features if finite.all() else features[finite]
     if not len(rows):
         return None, {}

@@ -16,14 +16,19 @@ from gramscope.events.files import append_event, stem, write_atomically
 from gramscope.monitor.due_step import Channel
 from gramscope.monitor.warn_once import WarnOnce
 from gramscope.monitor.worker import Worker
-from gramscope.picture.client import RenderClient, RenderError
+from gramscope.picture.client import RenderClient
 
-__all__ = ["Recorder"]
+__all__ = ["Recorder", "why_abandoned"]
 
 _MOST_WAITING = 64 << 20
 """Bytes of matrices that may wait to be drawn."""
 _LEAST = _MOST_WAITING // 128
 """What even the smallest counts, because drawing takes its time."""
+
+_TOO_MANY = (
+    "Pictures cannot keep up with steps. Raise log_every_n_steps, or lower max_samples; the disk "
+    "may also be slow"
+)
 
 
 class Recorder:
@@ -49,6 +54,7 @@ class Recorder:
         size = _bytes_to_draw((channel, event))
         waiting = self._worker.waiting(_bytes_to_draw) if size else 0
         if waiting and waiting + size > _MOST_WAITING:
+            self._warn(f"{channel.log_key}: backlog", _TOO_MANY)
             event.matrix = None
             event.skip(Reason.backlog)
         self._worker.put((channel, event))
@@ -65,15 +71,17 @@ class Recorder:
             ends.callback(self._renderer.close)
             ends.callback(self._worker.close)
 
-    def _abandon(self, item: tuple[Channel, Event]) -> None:
+    def _abandon(self, item: tuple[Channel, Event], error: Exception | None) -> None:
         channel, event = item
+        if error is not None:
+            self._warn(Reason.event_failed.name, f"Step {event.step} is lost: {error!r}")
         if event.published:
             self._file(channel, event)
             return
         # A copy: the thread may still be at work on the original.
         event = replace(event, png=None, picture=None, prepared=None)
         if event.matrix is not None:
-            event.skip(Reason.shutdown if self._worker.closed else Reason.monitor_died)
+            event.skip(why_abandoned(self._worker.closed, error))
         channel.finished.append(event)
 
     def _work(self, item: tuple[Channel, Event]) -> Callable[[], None] | None:
@@ -81,13 +89,9 @@ class Recorder:
         if event.published:
             self._file(channel, event)
             return None
-        try:
-            if (matrix := event.matrix) is not None:
-                event = replace(event)
-                self._complete(channel, event, matrix)
-        except Exception as error:
-            self._warn(Reason.event_failed.name, f"Step {event.step} is lost: {error!r}")
-            event.skip(Reason.event_failed)
+        if (matrix := event.matrix) is not None:
+            event = replace(event)
+            self._complete(channel, event, matrix)
         return partial(channel.finished.append, event)
 
     def _complete(self, channel: Channel, event: Event, matrix: Matrix) -> None:
@@ -102,7 +106,7 @@ class Recorder:
     def _draw(self, event: Event, matrix: Matrix) -> bytes | None:
         try:
             return self._renderer.png(matrix.gram, _title(event), matrix.boundaries)
-        except RenderError as error:  # the numbers do without
+        except Exception as error:  # the numbers do without
             self._warn(f"drawing: {error}", f"Step {event.step} has no picture: {error}")
             event.remark(Reason.render_failed.name)
             return None
@@ -114,7 +118,7 @@ class Recorder:
             if event.png is not None:
                 write_atomically(path.with_suffix(".png"), event.png)
                 event.picture = path.with_suffix(".png")
-        except OSError as error:
+        except Exception as error:
             self._warn("disk", f"Step {event.step} could not be saved: {error}")
             event.remark(Reason.not_saved.name)
             return False
@@ -138,6 +142,13 @@ class Recorder:
             append_event(channel.save_dir, event)
         except OSError as error:
             self._warn("account", f"events.jsonl could not be written: {error}")
+
+
+def why_abandoned(closed: bool, error: Exception | None) -> Reason:
+    """Why an event is lost: what was raised, the end of the run, or that of a thread."""
+    if error is not None:
+        return Reason.event_failed
+    return Reason.shutdown if closed else Reason.monitor_died
 
 
 def _bytes_to_draw(item: tuple[Channel, Event]) -> int:

@@ -84,6 +84,11 @@ class RenderClient:
                     picture = self._ask(process, request)
                 except (OSError, EOFError, ValueError):  # it died, or talks nonsense
                     self._died()
+                except RenderError:
+                    raise
+                except BaseException:  # a half-heard answer would be taken for the next one's
+                    self._end()
+                    raise
                 else:
                     self._deaths = 0
                     return picture

@@ -38,7 +38,9 @@ class Said(logging.Handler):
         self.text += record.getMessage()
 
 
-def fit(directory: Path, target: Function | None) -> tuple[dict[str, Any], list[Function]]:
+def fit(
+    directory: Path, target: Function | None, ours: bool
+) -> tuple[dict[str, Any], list[Function]]:
     """One run, what it left, and the functions that this rank's training thread called."""
     os.environ.update(LAUNCHED)
     pl.seed_everything(5 + RANK, verbose=False)
@@ -55,7 +57,7 @@ def fit(directory: Path, target: Function | None) -> tuple[dict[str, Any], list[
         arguments = {"logger": logger, "enable_progress_bar": True}
     run = trainer(directory, callbacks, max_steps=6, devices=WORLD_SIZE, **arguments)
     start = time.monotonic()
-    with watching(target) as called:
+    with watching(target, ours=ours) as called:
         run.fit(module)
     logging.getLogger("gramscope").removeHandler(said)
     left = {
@@ -69,8 +71,9 @@ def fit(directory: Path, target: Function | None) -> tuple[dict[str, Any], list[
 
 def main() -> None:
     plan_file = Path(sys.argv[1])
+    ours = json.loads(plan_file.read_text())["ours"]
     sys.executable = "/bin/false"  # pictures are not what this is about
-    expected, called = fit(plan_file.parent / "none", None)
+    expected, called = fit(plan_file.parent / "none", None, ours)
     functions: list[Any] = [called] * WORLD_SIZE
     if WORLD_SIZE > 1:
         dist.all_gather_object(functions, called)
@@ -78,7 +81,7 @@ def main() -> None:
     for struck, mine in enumerate(functions):
         for number, function in enumerate(mine):
             target = function if struck == RANK else None
-            left, _ = fit(plan_file.parent / f"{struck}-{number}", target)
+            left, _ = fit(plan_file.parent / f"{struck}-{number}", target, ours)
             seen.append({"function": function, "struck": struck, **left})
     report = {"expected": expected, "seen": seen}
     (plan_file.parent / f"rank{RANK}.json").write_text(json.dumps(report))

@@ -126,3 +126,17 @@ def test_a_rank_that_leaves_is_known_at_once_whoever_holds_its_connections(tmp_p
 
     assert found["events"][2:] == [[step, 4, "rank 1: peer_lost"] for step in (3, 4, 5, 6)]
     assert found["close_s"] < 10.0, "not the patience of 60 s"
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_is_stopped_slows_no_other(tmp_path: Path, rank: int) -> None:
+    script = Path(__file__).with_name("stopped.py")
+
+    codes = run(script, {"rank": rank, "seconds": 3.0}, 2, tmp_path)
+
+    assert codes == [0, 0], (tmp_path / "rank0.out").read_text()
+    root, last = [json.loads((tmp_path / f"rank{r}.json").read_text()) for r in (0, 1)]
+    stopped, other = (root, last) if rank == 0 else (last, root)
+    assert stopped["longest_s"] >= 3.0
+    assert other["longest_s"] < 1.5
+    assert root["outcomes"] == {"logged": 40}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import resource
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -163,10 +165,10 @@ def test_who_publishes_may_fail_or_skip(caplog: pytest.LogCaptureFixture) -> Non
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_dead_monitor_thread_is_replaced_and_then_counted(
+def test_a_dead_monitor_thread_is_replaced_and_counted_if_it_dies_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    deaths = iter([True, False, True])
+    deaths = iter([True, False, True, True])
 
     def mortal() -> None:
         if next(deaths):
@@ -225,6 +227,22 @@ def test_ten_thousand_events_leave_nothing_behind() -> None:
     assert monitor.outcomes["logged"] > 100
     assert late[:2] == early[:2]
     assert late[2] - early[2] < 20  # MiB
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["", "monitor.close(0.0)"])
+def test_a_program_that_ends_amid_arithmetic_has_not_failed(end: str) -> None:
+    program = f"""
+import torch
+from gramscope.monitor import Monitor
+monitor = Monitor("f", max_samples=512)
+monitor.observe(step=1, features=torch.randn(512, 65536))
+{end}
+"""
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_the_monitor_thread_uses_one_core(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,12 +19,18 @@ class Bench:
         self.abandoned: list[str] = []
         self.go = threading.Event()
         self.worker: Worker[str] = Worker(
-            self._work, self.abandoned.append, retry=lambda item: retry, name="bench"
+            self._work,
+            lambda item, error: self.abandoned.append(item),
+            retry=lambda item: retry,
+            name="bench",
+            last=lambda: self.done.append("last"),
         )
 
     def _work(self, item: str) -> None:
         if item == "die":
             raise SystemExit  # ends the thread, quietly
+        if item == "fail":
+            raise ValueError(item)
         if item == "wait":
             self.go.wait(10)
         self.done.append(item)
@@ -36,23 +42,29 @@ def test_items_are_worked_on_in_order() -> None:
         bench.worker.put(str(i))
 
     assert bench.worker.wait_idle(10)
-    assert bench.done == [str(i) for i in range(100)]
     assert bench.worker.close()
+    assert bench.done == [*(str(i) for i in range(100)), "last"]
 
 
 @DEATHS
-def test_a_dead_thread_is_replaced_once() -> None:
+def test_a_dead_thread_is_replaced_unless_the_next_dies_at_once() -> None:
     bench = Bench()
-    bench.worker.put("die")
-    bench.worker.put("a")
-    assert bench.worker.wait_idle(10)
-    bench.worker.put("die")
-    bench.worker.put("b")
-    assert bench.worker.wait_idle(10)
-    bench.worker.put("c")
+    for item in ("die", "a", "die", "b", "die", "die", "c"):
+        bench.worker.put(item)
+        assert bench.worker.wait_idle(10)
 
-    assert bench.done == ["a"]
-    assert bench.abandoned == ["die", "die", "b", "c"]
+    assert bench.done == ["a", "b"]
+    assert bench.abandoned == ["die", "die", "die", "die", "c"]
+
+
+def test_a_failure_costs_its_item_and_no_thread() -> None:
+    bench = Bench()
+    for item in ("fail", "fail", "fail", "a"):
+        bench.worker.put(item)
+
+    assert bench.worker.wait_idle(10)
+    assert (bench.done, bench.abandoned) == (["a"], ["fail"] * 3)
+    bench.worker.close()
 
 
 @DEATHS
