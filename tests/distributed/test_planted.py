@@ -33,6 +33,7 @@ def test_a_function_that_fails_on_one_rank_costs_that_rank_s_rows_at_most(
         others = [r for r in report["seen"] if r["weights"] != report["expected"]["weights"]]
         assert others == []
         assert [r for r in report["seen"] if r["seconds"] > 15.0] == [], "less than the timeout"
+        assert [r for r in report["seen"] if r["off"] and r["threads"]] == []
     unaccounted = [
         root
         for root in reports[0]["seen"]
