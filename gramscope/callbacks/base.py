@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import secrets
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,15 @@ from gramscope.callbacks._lightning import Callback
 from gramscope.callbacks.cadence import Cadence
 from gramscope.callbacks.cost import Cost
 from gramscope.callbacks.loggers import Publisher, takes_images
+from gramscope.callbacks.parcel import Parcel
+from gramscope.callbacks.seen import Seen
 from gramscope.callbacks.source import FeatureSource
 from gramscope.config.callbacks import MonitorConfig, watching
 from gramscope.config.names import Names, clashes, names
+from gramscope.config.settings import is_url
 from gramscope.diagnosis import NUMBERS
 from gramscope.events.files import directory_of
 from gramscope.monitor import Engine, Monitor
-from gramscope.monitor.account import Account
 from gramscope.monitor.boundary import guarded
 from gramscope.monitor.capture import StepCapture
 from gramscope.monitor.link import stay_away
@@ -48,6 +52,8 @@ class _Fit:
     publisher: Publisher
     cadence: Cadence
     source: FeatureSource
+    at_exit: Finalize
+    """Ends it in a launcher's process, where Lightning tells callbacks of no exception."""
     due: int | None = None
     """The due step that is still to be handed over."""
     trouble: Exception | None = None
@@ -65,15 +71,24 @@ class MonitorCallback(Callback):
         self.config = config
         self.engine: Engine | None = None
         """The first callback's is that of all; ``None`` outside of fits."""
-        self._account = Account()
-        self._cost = Cost()
-        self._names = Names(config.log_key, "representation")
-        self._pictures: Path | None = None
-        self._directory: Path | None = None
+        self._seen_here = Seen(Names(config.log_key, "representation"))
+        self._parcel = Parcel()
+        self._root: str | None = None
         self._meeting = ""
         self._said: set[str] = set()
         self._monitor: Monitor | None = None
         self._fit: _Fit | None = None
+
+    @property
+    def _seen(self) -> Seen:
+        """Also what a copy of this callback saw in a process that a launcher started."""
+        if self._fit is None and self._parcel.is_mine:
+            self._receive()
+        return self._seen_here
+
+    def _receive(self) -> None:
+        if (text := self._parcel.read()) is not None:
+            self._seen_here = Seen.from_json(text)
 
     @property
     @guarded(dict)
@@ -82,32 +97,34 @@ class MonitorCallback(Callback):
 
         Empty before the first, after one whose rows were all NaN or Inf, and on other ranks.
         """
-        return dict(self._account.latest)
+        return dict(self._seen.account.latest)
 
     @property
     @guarded(dict)
     def latest_logged(self) -> dict[str, float]:
         """The same by the loggers' keys, as ``representation/offdiag_mean``; NaN without value."""
-        prefix, latest = self._names.prefix, self._account.latest
+        seen = self._seen
+        prefix, latest = seen.names.prefix, seen.account.latest
         return {f"{prefix}/{name}": latest.get(name, math.nan) for name in NUMBERS}
 
     @property
     @guarded(dict)
     def outcomes(self) -> dict[str, int]:
         """How many due steps ended how: ``logged``, or the reason for skipping; rank 0 only."""
-        return dict(self._account.outcomes)
+        return dict(self._seen.account.outcomes)
 
     @property
     @guarded(int)
     def last_step(self) -> int:
         """The last due step whose outcome is known, 0 before the first; rank 0 only."""
-        return self._account.last_step
+        return self._seen.account.last_step
 
     @property
     @guarded(list)
     def pictures(self) -> list[str]:
         """Directories where this callback keeps pictures."""
-        return [str(self._pictures)] if self._pictures and self._pictures.is_dir() else []
+        pictures = self._seen.pictures
+        return [str(pictures)] if pictures and pictures.is_dir() else []
 
     @property
     @guarded(dict)
@@ -118,7 +135,7 @@ class MonitorCallback(Callback):
         Log it like any numbers, for example from a module:
         ``self.log_dict({f"overhead_ms/{name}": ms for name, ms in callback.overhead_ms.items()})``.
         """
-        return self._cost.milliseconds()
+        return self._seen.cost.milliseconds()
 
     @property
     @guarded(str)
@@ -153,12 +170,19 @@ class MonitorCallback(Callback):
     @guarded(dict)
     def state_dict(self) -> dict[str, Any]:
         # The cadence follows the trainer's `global_step`.
-        return self._account.state()
+        return self._seen.account.state()
 
     @override
     @guarded()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._account.load(state_dict)
+        self._seen.account.load(state_dict)
+
+    @override
+    @guarded()
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        # A forked process goes on from an earlier one's, if the process that forked has not yet.
+        if trainer.is_global_zero:
+            self._receive()
 
     @override
     @guarded(by="stay_off")
@@ -180,7 +204,7 @@ class MonitorCallback(Callback):
     ) -> None:
         fit = self._fit
         if fit is not None and (fit.source.collecting or fit.cadence.may_be_due()):
-            with self._cost:
+            with self._seen.cost:
                 fit.source.begin(batch, fit.cadence.micro_batches(trainer, pl_module, batch_idx))
 
     @override
@@ -189,7 +213,7 @@ class MonitorCallback(Callback):
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if self._fit is not None:
-            with self._cost:
+            with self._seen.cost:
                 self._end_batch(self._fit, trainer, outputs)
             self._fit.monitor.finished()
 
@@ -253,46 +277,43 @@ class MonitorCallback(Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy or a pickle is a callback that has not started."""
-        return {**self.__dict__, "engine": None, "_monitor": None, "_fit": None}
+        started = {"engine": None, "_monitor": None, "_fit": None, "_root": None, "_meeting": ""}
+        seen, parcel = copy.deepcopy(self._seen), copy.copy(self._parcel)
+        return {**self.__dict__, **started, "_seen_here": seen, "_parcel": parcel}
 
     def _meet(self, trainer: Any) -> None:
         """What all ranks do together before a fit, once, whatever happens on one of them."""
-        if self._directory is None:
+        if self._root is None:
             # `log_dir` asks rank 0 for it, so all ranks must read it, whatever loggers they have.
-            self._directory = Path(trainer.log_dir or trainer.default_root_dir) / "gram"
+            self._root = str(trainer.log_dir or trainer.default_root_dir)
         if not self._meeting:
             with _said_after(_LONG_S, "waits for the other ranks to set up their callbacks"):
                 self._meeting = trainer.strategy.broadcast(secrets.token_hex(4), src=0)
 
     def _start(self, trainer: Any, pl_module: Any) -> _Fit | None:
-        assert self._directory is not None
         siblings = watching(trainer.callbacks)
         configs = [callback.config for callback in siblings]
         if siblings[0] is self:
+            trainer.callbacks.append(_Ending())
             self.engine = _make_engine(trainer, configs, self._meeting)
             self.engine.join()  # until the end, though this callback itself may not start
-            trainer.callbacks.append(_Ending())
         engine = siblings[0].engine
         if engine is None:  # the first could not start, and has said so
             return None
-        self._names = names(configs)[siblings.index(self)]
-        self._cost = Cost()
-        publisher = Publisher(trainer.loggers, self._names.prefix)
-        self._monitor = self._make_monitor(trainer, engine, publisher, self._directory)
-        source = FeatureSource(trainer, pl_module, self.config, self._monitor, self._cost)
-        return _Fit(self._monitor, publisher, Cadence(self.config.log_every_n_steps), source)
+        seen = self._seen
+        seen.names, seen.cost = names(configs)[siblings.index(self)], Cost()
+        publisher = Publisher(trainer.loggers, seen.names.prefix)
+        self._monitor = self._make_monitor(trainer, engine, publisher)
+        source = FeatureSource(trainer, pl_module, self.config, self._monitor, seen.cost)
+        cadence = Cadence(self.config.log_every_n_steps)
+        at_exit = Finalize(None, self.break_off, exitpriority=0)
+        return _Fit(self._monitor, publisher, cadence, source, at_exit)
 
-    def _make_monitor(
-        self, trainer: Any, engine: Engine, publisher: Publisher, fallback: Path
-    ) -> Monitor:
-        config, log_key = self.config, self._names.log_key
-        save_dir = None if config.save_dir is None else Path(config.save_dir)
-        if save_dir is None and not any(map(takes_images, trainer.loggers)):
-            save_dir = fallback
-            if trainer.is_global_zero:
-                said = "None of the trainer's loggers takes images, so %s goes to %s."
-                log.warning(said, log_key, save_dir)
-        self._pictures = save_dir and directory_of(save_dir, log_key)
+    def _make_monitor(self, trainer: Any, engine: Engine, publisher: Publisher) -> Monitor:
+        config, seen = self.config, self._seen
+        log_key = seen.names.log_key
+        save_dir = self._save_dir(trainer, log_key)
+        seen.pictures = save_dir and directory_of(save_dir, log_key)
         return Monitor(
             config.feature_key,
             config.max_samples,
@@ -302,15 +323,30 @@ class MonitorCallback(Callback):
             timeout_s=config.timeout_s,
             publish=publisher,
             prepare=publisher.prepare,
-            account=self._account,
+            account=seen.account,
             engine=engine,
         )
+
+    def _save_dir(self, trainer: Any, log_key: str) -> Path | None:
+        """Where files go, whatever becomes of the working directory."""
+        if self.config.save_dir is not None:
+            return Path(self.config.save_dir).absolute()
+        if any(map(takes_images, trainer.loggers)):
+            return None
+        root, why = Path(self._root or ""), ""
+        if is_url(self._root):
+            root, why = Path(), f", and {self._root} is not on this machine"
+        directory = root.absolute() / "gram"
+        if trainer.is_global_zero:
+            said = "None of the trainer's loggers takes images%s, so %s goes to %s."
+            log.warning(said, why, log_key, directory)
+        return directory
 
     def _end_batch(self, fit: _Fit, trainer: Any, outputs: Any) -> None:
         fit.source.end(outputs)
         if self._advance(fit, trainer):
             capture = fit.source.take()
-            self._cost.end_step(due=fit.due is not None)
+            self._seen.cost.end_step(due=fit.due is not None)
             self._hand_over(fit, fit.trouble or capture)
             fit.trouble = None
 
@@ -327,6 +363,12 @@ class MonitorCallback(Callback):
             fit.monitor.submit(fit.due, taken)
             fit.due = None
 
+    def break_off(self) -> None:
+        """End after an exception."""
+        patience = min(_LAST_S, self.config.timeout_s)
+        log.info("Waiting up to %g s for the last events of training.", patience)
+        self.finish(patience)
+
     def finish(self, timeout_s: float | None = None) -> None:
         """End this fit's watching: wait for what is under way, and publish it.
 
@@ -336,17 +378,19 @@ class MonitorCallback(Callback):
         fit, self._fit = self._fit, None
         engine, self.engine = self.engine, None
         monitor, self._monitor = self._monitor, None
-        self._directory, self._meeting = None, ""
+        self._root, self._meeting = None, ""
         try:
             if fit is not None:
+                fit.at_exit.cancel()
                 fit.source.stop()
         finally:
             if monitor is not None:
                 monitor.close(timeout_s)
             if engine is not None:
                 engine.leave(for_all=False)
-        if fit is not None and fit.monitor.is_root:
+        if monitor is not None and monitor.is_root:
             log.info("%s", self.summary)
+            self._parcel.send(self._seen.as_json())
 
 
 def _logger_step(trainer: Any) -> int:
@@ -368,9 +412,7 @@ class _Ending(Callback):
     @guarded()
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         for callback in watching(trainer.callbacks):
-            patience = min(_LAST_S, callback.config.timeout_s)
-            log.info("Waiting up to %g s for the last events of training.", patience)
-            callback.finish(patience)
+            callback.break_off()
         trainer.callbacks.remove(self)  # Lightning calls no `teardown` now
 
     @override

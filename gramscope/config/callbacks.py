@@ -88,8 +88,8 @@ class MonitorConfig(CallbackConfig):
     )
     save_dir: str | None = setting(
         None,
-        "directory that also receives every event as files; `null`: none, unless no logger takes "
-        "images",
+        "local directory that also receives every event as files; `null`: none, unless no logger "
+        "takes images",
         optional(directory),
     )
     max_pending: int = setting(

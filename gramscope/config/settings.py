@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import os
+import re
 import textwrap
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -16,6 +17,8 @@ __all__ = [
     "configured_by",
     "directory",
     "helps",
+    "is_url",
+    "local_path",
     "one_of",
     "optional",
     "seconds",
@@ -156,7 +159,7 @@ def optional(check: Check) -> Check:
 
 def directory(name: str, value: Any) -> str:
     """Check a directory that is there and can be written to, or can be made."""
-    path = Path(value)
+    path = local_path(name, value)
     existing = next(p for p in (path, *path.absolute().parents) if p.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise ValueError(
@@ -165,3 +168,19 @@ def directory(name: str, value: Any) -> str:
             f"{'not writable' if existing.is_dir() else 'not a directory'}."
         )
     return str(path)
+
+
+def local_path(name: str, value: Any) -> Path:
+    """Check a path on this machine, which no URL is, ``file://`` included."""
+    if is_url(value):
+        raise ValueError(
+            f"Expected argument `{name}` to be the path of a local directory, but got the URL "
+            f"{str(value)!r}: files are written on this machine, and loggers carry pictures to "
+            f"remote places."
+        )
+    return Path(value)
+
+
+def is_url(path: Any) -> bool:
+    """Whether it starts as a URL of fsspec's does; `Path` has made ``s3:/b`` of ``s3://b``."""
+    return re.match(r"[A-Za-z][\w+.:-]+:/", str(path)) is not None

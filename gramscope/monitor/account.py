@@ -22,6 +22,10 @@ class Account:
         """Numbers of the latest event that has any; empty after one without a finite row."""
         self._under_way: dict[int, None] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy has nothing under way: that ends here."""
+        return {**self.__dict__, "_under_way": {}}
+
     def submitted(self, step: int) -> None:
         """Note a due step whose outcome is to come."""
         self._under_way[step] = None

@@ -55,6 +55,13 @@ class Engine:
         )
         self._users = 0
         self._closed = False
+        try:
+            self._start()
+        except BaseException:  # nobody has it yet who could end what has started
+            self.leave(for_all=True)
+            raise
+
+    def _start(self) -> None:
         if self._recorder is not None:
             self._recorder.start()
         if self.exchange.is_member:
@@ -92,7 +99,7 @@ class Engine:
     def leave(self, *, for_all: bool) -> None:
         """Count one user less; the last, or ``for_all``, ends threads, helper process and group."""
         self._users -= 1
-        if self._closed or (self._users and not for_all):
+        if self._closed or (self._users > 0 and not for_all):
             return
         self._closed = True
         with ExitStack() as ends:  # each whatever happens to the others, the last one first

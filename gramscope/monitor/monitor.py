@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gramscope.config.settings import local_path
 from gramscope.events import Event, Reason
 from gramscope.monitor.account import Account
 from gramscope.monitor.boundary import guarded
@@ -21,6 +22,9 @@ from gramscope.monitor.engine import Engine
 from gramscope.monitor.features import FeatureError
 
 __all__ = ["Monitor"]
+
+_ALONE_S = 1.0
+"""Seconds to make events of this rank's rows alone, once the time to wait is up."""
 
 
 class Monitor:
@@ -45,7 +49,8 @@ class Monitor:
         feature_key: Name of the feature in titles and events.
         max_samples: Rows of an event, spread evenly over all ranks.
         log_key: Name of the picture in events and on disk.
-        save_dir: Where events are kept as files (rank 0 only); ``None``: nowhere.
+        save_dir: Where events are kept as files (rank 0 only); ``None``: nowhere. It stays there
+            when the working directory changes.
         max_pending: Events that may wait before new ones are skipped.
         timeout_s: Seconds to wait for a peer, for a picture, and for everything in `close`.
         publish: Called with each event as `finished` takes it, before it is accounted for; it may
@@ -55,6 +60,9 @@ class Monitor:
         account: Where events are counted; ``None``: an account of its own.
         engine: One to share with other monitors; ``None``: its own. Construct it on every rank at
             the same point, because ranks meet there.
+
+    Raises:
+        ValueError: If ``save_dir`` is a URL.
     """
 
     def __init__(
@@ -71,7 +79,7 @@ class Monitor:
         account: Account | None = None,
         engine: Engine | None = None,
     ) -> None:
-        directory = None if save_dir is None else Path(save_dir)
+        directory = None if save_dir is None else local_path("save_dir", save_dir).absolute()
         self.account = account or Account()
         self._channel = Channel(feature_key, log_key, directory, prepare)
         self._max_pending = max_pending
@@ -80,8 +88,8 @@ class Monitor:
         self._engine = engine or Engine(max_samples, timeout_s)
         self._quota = self._engine.exchange.quota(max_samples)
         self._closed = False
-        self._engine.join()
         atexit.register(self.close, 0.0)  # for loops that end without it
+        self._engine.join()  # last: what fails before it leaves no user who does not leave
 
     @property
     def outcomes(self) -> Counter[str]:
@@ -193,18 +201,26 @@ class Monitor:
         """
         if self._closed:
             return []
-        deadline = time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
-        events, idle = [], False
+        events: list[Event] = []
         try:
-            while not (idle := self._engine.wait_idle(0.05)) and time.monotonic() < deadline:
-                events += self.finished()
-            events += self.finished()
-            self._engine.wait_idle(max(0.0, deadline - time.monotonic()))
+            idle = self._wait(self._timeout_s if timeout_s is None else timeout_s, events)
+            if not idle:  # without peers that have not come
+                self._engine.exchange.stop()
+                idle = self._wait(_ALONE_S, events)
         except BaseException:  # Ctrl-C while waiting for the last pictures
             self.give_up()
             raise
         self._leave(for_all=not idle)
         return events + self.finished()
+
+    def _wait(self, seconds: float, events: list[Event]) -> bool:
+        """Wait until nothing is under way, and collect what ends; whether nothing is."""
+        deadline = time.monotonic() + seconds
+        while not (idle := self._engine.wait_idle(0.05)) and time.monotonic() < deadline:
+            events += self.finished()
+        events += self.finished()
+        self._engine.wait_idle(max(0.0, deadline - time.monotonic()))  # their lines of account
+        return idle
 
     def _leave(self, *, for_all: bool) -> None:
         """Let go of the engine; what other monitors have under way there counts as well."""

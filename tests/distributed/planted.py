@@ -19,7 +19,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from gramscope.callbacks import GramMatrixCallback, MonitorProgressBar
 from tests.distributed.identical import digest
 from tests.planting import Function, watching
-from tests.support import TinySSL, trainer
+from tests.support import TinySSL, monitor_threads, trainer
 
 torch.set_num_threads(1)
 LAUNCHED = {k: v for k, v in os.environ.items() if k in ("RANK", "LOCAL_RANK", "WORLD_SIZE")}
@@ -56,6 +56,7 @@ def fit(
         logger = CSVLogger(str(directory))
         arguments = {"logger": logger, "enable_progress_bar": True}
     run = trainer(directory, callbacks, max_steps=6, devices=WORLD_SIZE, **arguments)
+    before = monitor_threads()
     start = time.monotonic()
     with watching(target, ours=ours) as called:
         run.fit(module)
@@ -65,6 +66,7 @@ def fit(
         "outcomes": callback.outcomes,
         "seconds": time.monotonic() - start,
         "off": "stays off" in said.text,
+        "threads": [thread.name for thread in monitor_threads() if thread not in before],
     }
     return left, called
 

@@ -32,6 +32,7 @@ def reports(directory: Path, world_size: int, *, ours: bool) -> Reports:
         others = [r for r in report["seen"] if r["weights"] != report["expected"]["weights"]]
         assert others == []
         assert [r for r in report["seen"] if r["seconds"] > 15.0] == [], "less than the timeout"
+        assert [r for r in report["seen"] if r["off"] and r["threads"]] == []
     return found
 
 

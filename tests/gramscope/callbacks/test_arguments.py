@@ -43,6 +43,11 @@ def test_the_first_three_parameters_are_the_contract() -> None:
         ({"timeout_s": "1"}, "`timeout_s` to be a number of seconds, but got '1'"),
         ({"save_dir": __file__}, "`save_dir` to be a directory .* is not a directory"),
         ({"save_dir": f"{__file__}/x"}, "`save_dir` to be a directory .* is not a directory"),
+        ({"save_dir": "s3://b/gram"}, "`save_dir` to be the path of a local .* 's3://b/gram'"),
+        ({"save_dir": Path("gs://b")}, "`save_dir` to be the path of a local .* 'gs:/b'"),
+        ({"save_dir": "memory://gram"}, "`save_dir` to be the path of a local directory"),
+        ({"save_dir": "simplecache::s3://b"}, "`save_dir` to be the path of a local directory"),
+        ({"save_dir": "file:///gram"}, "`save_dir` to be the path of a local directory"),
     ],
     ids=str,
 )

@@ -21,6 +21,7 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 
 from gramscope.callbacks import GramMatrixCallback
+from tests.planting import watching
 from tests.support import (
     TinySSL,
     ValidatedSSL,
@@ -179,6 +180,27 @@ def test_a_callback_can_be_copied_and_pickled_while_it_watches(tmp_path: Path) -
     assert callback.outcomes == {"logged": 2}
 
 
+class CopiesAtFour(pl.Callback):
+    """Copies a callback while all its events are still under way."""
+
+    def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
+        if trainer.global_step == 4:
+            watches = next(c for c in trainer.callbacks if isinstance(c, GramMatrixCallback))
+            pickled = pickle.loads(pickle.dumps(watches))
+            self.copies = [copy.copy(watches), copy.deepcopy(watches), pickled]
+
+
+def test_a_copy_s_account_has_nothing_under_way(tmp_path: Path) -> None:
+    callback = GramMatrixCallback(2, save_dir=tmp_path / "gram")
+    copies = CopiesAtFour()
+    trainer(tmp_path, [callback], max_steps=2).fit(TinySSL())
+
+    trainer(tmp_path, [PausesDrawing(1.0), callback, copies], max_steps=4).fit(TinySSL())
+
+    assert callback.outcomes == {"logged": 3}
+    assert [c.state_dict()["outcomes"] for c in copies.copies] == [{"logged": 1}] * 3
+
+
 class PausesDrawing(pl.Callback):
     """Nothing is drawn for a while."""
 
@@ -253,6 +275,25 @@ def test_a_run_that_cannot_start_watching_trains_all_the_same(
     said = [r.getMessage() for r in caplog.records if r.name.startswith("gramscope")]
     assert said[0] == "GramMatrixCallback stays off: it could not start: RuntimeError('planted')"
     assert [c.outcomes for c in callbacks] == [{}, {}]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="functions have no qualified names")
+@pytest.mark.parametrize(
+    "function",
+    [("monitor/exchange.py", "Exchange.is_member"), ("monitor/engine.py", "Engine.join")],
+)
+def test_a_start_that_fails_halfway_leaves_nothing_behind(
+    tmp_path: Path, function: tuple[str, str]
+) -> None:
+    callback = GramMatrixCallback(4, save_dir=tmp_path / "gram")
+
+    with watching(function) as called:
+        trainer(tmp_path, [callback]).fit(TinySSL())
+
+    assert function in called
+    assert callback.outcomes == {}
+    assert not monitor_threads()
+    assert not drawing_helpers()
 
 
 LIGHTNING = """

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import csv
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
 import matplotlib.image
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 import wandb
 from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
 from gramscope.callbacks import GramMatrixCallback, MonitorProgressBar
-from tests.support import TinySSL, ValidatedSSL, trainer, wandb_history, wandb_images
+from tests.support import TinySSL, ValidatedSSL, events, trainer, wandb_history, wandb_images
 
 STATISTICS = {"offdiag_mean", "offdiag_std", "offdiag_min", "offdiag_max", "nonfinite_rows"}
 
@@ -167,6 +169,47 @@ def test_without_a_logger_for_images_they_go_to_disk_with_one_warning(
     with (Path(logger.log_dir) / "metrics.csv").open() as f:
         rows = [row for row in csv.DictReader(f) if row["representation/offdiag_mean"]]
     assert [int(row["step"]) for row in rows] == [4, 8, 12]
+
+
+@pytest.mark.parametrize("root", ["memory://bucket/run", "file:///nowhere/run"])
+def test_a_root_that_is_not_on_this_machine_makes_no_directory_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, root: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    callback = GramMatrixCallback(4)
+
+    with caplog.at_level(logging.WARNING, "gramscope"):
+        trainer(tmp_path, [callback], default_root_dir=root).fit(TinySSL())
+
+    (warning,) = [r.getMessage() for r in caplog.records]
+    assert "is not on this machine" in warning
+    assert f"so gram_matrix goes to {tmp_path / 'gram'}" in warning
+    assert list(tmp_path.iterdir()) == [tmp_path / "gram"]
+    assert callback.pictures == [str(tmp_path / "gram/gram_matrix")]
+
+
+class ChangesDirectory(pl.Callback):
+    """Leaves the working directory at the second step."""
+
+    def on_train_batch_start(self, trainer: Any, *args: Any) -> None:
+        if trainer.global_step == 1:
+            os.chdir("elsewhere")
+
+
+@pytest.mark.parametrize("save_dir", ["runs/gram", None])
+def test_files_stay_where_the_working_directory_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, save_dir: str | None
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    callback = GramMatrixCallback(4, save_dir=save_dir)
+
+    run = trainer(tmp_path, [callback, ChangesDirectory()], default_root_dir="runs")
+    run.fit(TinySSL())
+
+    assert len(events(tmp_path / "runs/gram")) == 3
+    assert callback.pictures == [str(tmp_path / "runs/gram/gram_matrix")]
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 class FailingLogger(CSVLogger):

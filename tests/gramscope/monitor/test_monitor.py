@@ -18,7 +18,7 @@ from gramscope import metrics
 from gramscope.metrics import gram_matrix
 from gramscope.monitor import Engine, Event, Monitor
 from gramscope.monitor.threads import use_one_core
-from tests.support import events, pause_drawing
+from tests.support import events, monitor_threads, pause_drawing
 
 
 def before_numbers(monkeypatch: pytest.MonkeyPatch, happens: Any) -> None:
@@ -67,6 +67,26 @@ def test_rows_of_every_dtype_are_measured(tmp_path: Path, dtype: torch.dtype) ->
     assert event.logged
     gram = np.load(tmp_path / "gram_matrix/step_00000001.npz")["gram"]
     np.testing.assert_allclose(gram, gram_matrix(rows.double()).numpy(), atol=1e-6)
+
+
+def test_files_stay_where_the_working_directory_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monitor = Monitor("f", save_dir="gram")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+
+    observe(monitor, 2)
+    monitor.close()
+
+    assert len(events(tmp_path / "gram")) == 2
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_url_is_no_directory() -> None:
+    with pytest.raises(ValueError, match="`save_dir` to be the path of a local directory"):
+        Monitor("f", save_dir="s3://bucket/gram")
 
 
 def test_what_cannot_be_used_is_a_skip_with_its_reason() -> None:
@@ -197,6 +217,7 @@ def test_an_engine_ends_with_the_last_of_its_users() -> None:
 
     assert [e.outcome for e in second.close()] == ["logged"]
     assert second.close() == []
+    assert not monitor_threads()
 
 
 @pytest.mark.slow
