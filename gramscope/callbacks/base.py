@@ -7,6 +7,7 @@ import logging
 import math
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -141,11 +142,10 @@ class MonitorCallback(Callback):
     @guarded(str)
     def summary(self) -> str:
         """One line on what became of the due steps and what they cost the training thread."""
-        skipped = self.outcomes
+        skipped = Counter(self.outcomes)
         logged = skipped.pop("logged", 0)
-        reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(skipped.items()))
-        line = f"{self.config.feature_key}: {logged} logged, {sum(skipped.values())} skipped"
-        line += f" ({reasons})" if reasons else ""
+        line = f"{self.config.feature_key}: {logged} logged{_counts(self._seen.account.remarks)}"
+        line += f", {skipped.total()} skipped{_counts(skipped)}"
         if cost := self.overhead_ms:
             line += f"; training thread {cost['median']:.2f} ms an event (median)"
             line += f", {cost['max']:.2f} ms (max)"
@@ -391,6 +391,12 @@ class MonitorCallback(Callback):
         if monitor is not None and monitor.is_root:
             log.info("%s", self.summary)
             self._parcel.send(self._seen.as_json())
+
+
+def _counts(counted: Counter[str]) -> str:
+    """In brackets what there is, the most frequent first, and how often."""
+    named = [f"{what} {n}" for what, n in counted.most_common(3)]
+    return f" ({', '.join([*named, '…'][: len(counted)])})" if counted else ""
 
 
 def _logger_step(trainer: Any) -> int:

@@ -16,6 +16,8 @@ class Account:
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter()
         """How many ended how: ``logged``, or the reason for skipping."""
+        self.remarks: Counter[str] = Counter()
+        """What logged events lacked, as a rank's rows or a picture."""
         self.last_step = 0
         """The last due step whose outcome is known, 0 before the first."""
         self.latest: dict[str, float] = {}
@@ -34,6 +36,8 @@ class Account:
         """Note an event whose outcome is final."""
         self._under_way.pop(event.step, None)
         self.outcomes[event.outcome] += 1
+        if event.logged and event.reason:
+            self.remarks[event.reason] += 1
         self.last_step = max(self.last_step, event.step)
         if event.metrics or event.outcome == Reason.nonfinite.name:
             self.latest = event.metrics
@@ -43,9 +47,11 @@ class Account:
         outcomes = dict(self.outcomes)
         if self._under_way:
             outcomes[Reason.in_flight_at_checkpoint.name] = len(self._under_way)
-        return {"outcomes": outcomes, "last_step": max([self.last_step, *self._under_way])}
+        last_step = max([self.last_step, *self._under_way])
+        return {"outcomes": outcomes, "remarks": dict(self.remarks), "last_step": last_step}
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
         self.outcomes = Counter(state.get("outcomes", {}))
+        self.remarks = Counter(state.get("remarks", {}))
         self.last_step = state.get("last_step", 0)

@@ -18,7 +18,7 @@ import pytest
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.strategies import SingleDeviceStrategy
-from torch import Tensor
+from torch import Tensor, randn
 
 from gramscope.callbacks import GramMatrixCallback
 from tests.planting import watching
@@ -143,6 +143,25 @@ def test_the_summary_says_what_became_of_the_steps(tmp_path: Path) -> None:
 
     assert good.summary.startswith("teacher_cls_token: 3 logged, 0 skipped; training thread ")
     assert bad.summary.startswith("nope: 0 logged, 3 skipped (missing_key 3); training thread ")
+
+
+class GivesNaN(TinySSL):
+    """Returns features of which one row is NaN."""
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Any:
+        features = randn(8, 4)
+        features[0] = float("nan")
+        return {"loss": super().training_step(batch, batch_idx), "f": features}
+
+
+def test_the_summary_counts_what_logged_events_lack(tmp_path: Path) -> None:
+    callback = GramMatrixCallback(4, "f", save_dir=tmp_path / "gram")
+
+    trainer(tmp_path, [callback]).fit(GivesNaN())
+
+    assert callback.summary.startswith(
+        "f: 3 logged (1 rows with NaN or Inf left out 3), 0 skipped; training thread "
+    )
 
 
 class CopiesItself(TinySSL):

@@ -112,7 +112,9 @@ def test_observed_rows_may_be_changed_afterwards(tmp_path: Path) -> None:
     assert saved["gram"].tolist() == np.eye(3).tolist()
 
 
-def test_too_many_waiting_rows_are_a_backlog(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_waiting_rows_are_a_backlog(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     go = threading.Event()
     before_numbers(monkeypatch, lambda: go.wait(10))
     monitor = Monitor("f", max_pending=2)
@@ -126,6 +128,8 @@ def test_too_many_waiting_rows_are_a_backlog(monkeypatch: pytest.MonkeyPatch) ->
         (1, "logged", None),
         *skipped,
     ]
+    (said,) = caplog.messages
+    assert "lower max_samples (this rank gives 3 rows)" in said
 
 
 @pytest.mark.slow
