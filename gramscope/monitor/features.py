@@ -87,6 +87,8 @@ def _plain(value: Tensor, key: str) -> Tensor:
     Operations on a subclass may do more than they say, on the monitor's thread too: those of a
     `DTensor` may talk to other ranks, over training's own process group.
     """
+    if type(value) is Tensor:
+        return value
     rows: Any = value.detach()
     if hasattr(rows, "placements"):
         if not all(p.is_replicate() or p.is_shard(0) for p in rows.placements):
