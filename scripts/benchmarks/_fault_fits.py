@@ -9,7 +9,6 @@ import itertools
 import json
 import logging
 import os
-import shutil
 import signal
 import threading
 import time
@@ -57,12 +56,12 @@ def fits(directory: str, seed: int, minutes: float, steps: int, only: int) -> No
         os.environ.update(launched)  # Lightning clears it after a fit
         planned = plan(seed, number, steps)
         said.clear()
-        mine = _watched(planned, rank, place / f"fit{number}-{rank}")
+        mine = _watched(planned, rank, place / f"fit{number}" / str(rank))
         mine["said"] = list(said)
         if planned.control:
             os.environ.update(launched)
             mine["control"] = _run(planned, rank, None, [])["weights"]
-        _report(planned, mine, place / FITS)
+        _report(planned, mine, place)
         if not _go_on(deadline):
             break
     dist.destroy_process_group()
@@ -106,7 +105,6 @@ def _watched(planned: Plan, rank: int, place: Path) -> dict[str, Any]:
     found["left"] = [*threads(), *(f"helper {pid}" for pid in drawing_helpers())]
     with contextlib.suppress(FileNotFoundError):  # there is none but on rank 0
         found["lines"] = (place / "disk" / "gram" / "events.jsonl").read_text().splitlines()
-    shutil.rmtree(place)
     overhead = {f"{name}_ms": ms for name, ms in callback.overhead_ms.items()}
     found |= {**overhead, "outcomes": callback.outcomes, "struck": faults.struck}
     return {**found, **_resources()}
@@ -129,11 +127,12 @@ def _run(planned: Plan, rank: int, faults: Faults | None, callbacks: list[Any]) 
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
+    # Lightning has it ignored after it came, and a shell does for what runs in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         trainer.fit(module)
     except (_PlannedError, SystemExit) as error:
         ended = "exception" if isinstance(error, _PlannedError) else module.ends_by
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning has it ignored
     if faults:
         faults.end()
     return {
@@ -224,12 +223,13 @@ def _resources() -> dict[str, Any]:
     }
 
 
-def _report(planned: Plan, mine: dict[str, Any], file: Path) -> None:
+def _report(planned: Plan, mine: dict[str, Any], place: Path) -> None:
     ranks: list[Any] = [None] * RANKS
     dist.all_gather_object(ranks, mine)
     if dist.get_rank() == 0:
-        with file.open("a") as stream:
-            stream.write(json.dumps({"plan": dataclasses.asdict(planned), "ranks": ranks}) + "\n")
+        record = {"plan": dataclasses.asdict(planned), "ranks": ranks}
+        with (place / FITS).open("a") as stream:
+            stream.write(json.dumps(record) + "\n")
 
 
 def _go_on(deadline: float) -> bool:

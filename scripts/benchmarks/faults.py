@@ -16,6 +16,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -32,7 +33,14 @@ from _ranks import launch
 from _report import Goal, Report, options
 from _stats import Estimate
 
+from gramscope.events import Event
+from gramscope.events.files import stem
+from gramscope.events.matrix import read_matrix
+from gramscope.monitor.recorder import _title
+from gramscope.picture.heatmap import HeatmapRenderer
+
 HEALING_S, SETTLED_S, HANG_S = 5.0, 10.0, 300.0
+PICTURES = 20  # of each fit are drawn once more
 LAG = 8
 """Steps by which an event may be older than the fault that strikes it: `max_pending`."""
 
@@ -97,7 +105,10 @@ class _Watch(threading.Thread):
         whole = file.read_text().split("\n")[:-1] if file.exists() else []
         new, self._taken = whole[self._taken :], len(whole)
         for line in new:
-            self._seen.take(json.loads(line))
+            record = json.loads(line)
+            place = self._directory / f"fit{record['plan']['number']}"
+            self._seen.take(record, place / "0" / "disk" / "gram")
+            shutil.rmtree(place)
         return bool(new)
 
     def _end_ranks(self) -> None:
@@ -120,8 +131,8 @@ class _Seen:
         self.amiss: list[str] = []
         self._report = report
 
-    def take(self, record: Record) -> None:
-        fit = _Fit(record)
+    def take(self, record: Record, save_dir: Path) -> None:
+        fit = _Fit(record, save_dir)
         self.fits.append(fit)
         amiss = list(fit.amiss())
         plan = fit.plan
@@ -143,8 +154,8 @@ class _Seen:
 class _Fit:
     """What became of one fit."""
 
-    def __init__(self, record: Record) -> None:
-        self.plan, self.ranks = record["plan"], record["ranks"]
+    def __init__(self, record: Record, save_dir: Path) -> None:
+        self.plan, self.ranks, self.save_dir = record["plan"], record["ranks"], save_dir
         self.root, self.outcomes = self.ranks[0], Counter(self.ranks[0]["outcomes"])
         self.steps: int = self.plan["steps"]
         self.unaccounted = self.steps - sum(self.outcomes.values())
@@ -171,6 +182,9 @@ class _Fit:
             if seconds > HEALING_S:
                 yield f"alone for {steps} steps, {seconds:.1f} s after {strike['kind']}"
         yield from self._lasting_traces()
+        sample = self._sample()
+        if wrong := [event["step"] for event in sample if not _shows(self.save_dir, event)]:
+            yield f"the pictures of these steps show something else: {wrong}"
 
     def cause(self, step: int) -> Record:
         """The fault that an event's trouble is put down to."""
@@ -215,6 +229,11 @@ class _Fit:
                 what = f"step {event['step']} is {event['status']}, {event['n']} rows"
                 yield f"{what}, {event['reason']}, {after:.1f} s after the last fault"
 
+    def _sample(self) -> list[Record]:
+        """Some events that have pictures of which nothing is missing."""
+        whole = [event for event in self.events if _is_whole(event)]
+        return whole[:: max(1, len(whole) // PICTURES)]
+
     def _begun(self, event: Record) -> float:
         return float(self.root["begun"][min(event["step"], self.steps) - 1])
 
@@ -224,6 +243,15 @@ def _parsed(line: str) -> Record:
         return dict(json.loads(line))
     except ValueError:
         return {"step": -1, "status": "unreadable", "reason": line, "n": 0}
+
+
+def _shows(save_dir: Path, event: Record) -> bool:
+    """Whether an event's picture is that of its matrix."""
+    file = stem(save_dir, event["log_key"], event["step"])
+    matrix = read_matrix(file.with_suffix(".npz"))
+    title = _title(Event.from_json(json.dumps(event)))
+    picture = HeatmapRenderer().png(matrix.gram, title, matrix.boundaries)
+    return picture == file.with_suffix(".png").read_bytes()
 
 
 def _alone(event: Record) -> bool:
