@@ -33,7 +33,6 @@ from _faults import (
     plan,
     point,
     threads,
-    watch_threads,
 )
 from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.strategies import DDPStrategy
@@ -73,7 +72,6 @@ def _prepare(errors: Path) -> deque[str]:
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)
     warnings.simplefilter("ignore")
-    watch_threads()
     said = _Said()
     logging.getLogger().handlers = [said]
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):

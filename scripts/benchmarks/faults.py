@@ -35,7 +35,7 @@ from _stats import Estimate
 
 from gramscope.events import Event
 from gramscope.events.files import stem
-from gramscope.events.matrix import read_matrix
+from gramscope.events.matrix import MatrixError, read_matrix
 from gramscope.monitor.recorder import _title
 from gramscope.picture.heatmap import HeatmapRenderer
 
@@ -248,10 +248,12 @@ def _parsed(line: str) -> Record:
 def _shows(save_dir: Path, event: Record) -> bool:
     """Whether an event's picture is that of its matrix."""
     file = stem(save_dir, event["log_key"], event["step"])
-    matrix = read_matrix(file.with_suffix(".npz"))
     title = _title(Event.from_json(json.dumps(event)))
-    picture = HeatmapRenderer().png(matrix.gram, title, matrix.boundaries)
-    return picture == file.with_suffix(".png").read_bytes()
+    try:
+        matrix, kept = read_matrix(file.with_suffix(".npz")), file.with_suffix(".png").read_bytes()
+    except (MatrixError, OSError):
+        return False
+    return kept == HeatmapRenderer().png(matrix.gram, title, matrix.boundaries)
 
 
 def _alone(event: Record) -> bool:
