@@ -168,7 +168,7 @@ def test_gather(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.distributed
 def test_faults(tmp_path: Path) -> None:
-    results = quick("faults", tmp_path, "--steps", "60", "--only-fit", "31")
+    results = quick("faults", tmp_path, "--steps", "60", "--only-fit", "26")
 
     (totals,) = results["totals"]
     assert (totals["fits"], totals["unaccounted"], totals["amiss"]) == (1, 0, 0)
