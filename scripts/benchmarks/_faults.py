@@ -147,7 +147,7 @@ class Faults:
         """What has struck: its plan, when it ended, and what it hit."""
         # Of threads that are started from here on.
         traced = any(strike.kind.endswith("_error") for strike in strikes)
-        threading.settrace(_trace if traced else None)  # type: ignore[arg-type]
+        threading.settrace(_trace if traced else None)
 
     def begin(self, step: int) -> None:
         """Wait as a training step does, meanwhile lift what is over and strike what is due."""
