@@ -59,7 +59,8 @@ def test_without_a_name_it_lists_the_benchmarks() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     usage, *lines = done.stdout.splitlines()
     assert usage.startswith("usage: scripts/bench NAME")
-    assert [line.split()[0] for line in lines] == ["gather", "overhead", "render", "startup"]
+    names = ["faults", "gather", "overhead", "render", "startup"]
+    assert [line.split()[0] for line in lines] == names
     assert all(line.endswith(".") and '"' not in line for line in lines)
 
 
@@ -162,6 +163,18 @@ def test_gather(tmp_path: Path) -> None:
         beyond = [row for (x, ranks), row in simulated.items() if x == size and ranks >= n]
         assert len({row["rank_0"] for row in beyond}) == 1
         assert {row["no_member"] for row in beyond if row["ranks"] > n} == {0}
+
+
+@pytest.mark.slow
+@pytest.mark.distributed
+def test_faults(tmp_path: Path) -> None:
+    results = quick("faults", tmp_path, "--steps", "60", "--only-fit", "26")
+
+    (totals,) = results["totals"]
+    assert (totals["fits"], totals["unaccounted"], totals["amiss"]) == (1, 0, 0)
+    assert 15 <= totals["steps"] <= 60
+    assert sum(row["strikes"] for row in results["faults"]) > 1
+    assert [row["rank"] for row in results["resources"]] == ["0", "1"]
 
 
 @pytest.mark.slow
