@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Generic, TypeVar
 
 __all__ = ["Worker"]
@@ -25,8 +24,27 @@ _stuck: list[threading.Thread] = []
 Item = TypeVar("Item")
 
 
+class _Place(Generic[Item]):
+    """An item's place in the line."""
+
+    def __init__(self, item: Item) -> None:
+        self.item = item
+        self._fate = [item]
+
+    def claim(self) -> bool:
+        """Whether its fate is the caller's to decide; of all callers only the first's."""
+        try:
+            self._fate.pop()
+        except IndexError:
+            return False
+        return True
+
+
 class Worker(Generic[Item]):
     """Works through items in order, on one daemon thread.
+
+    Who puts in items waits for no lock: one that is held by a thread which has no core, or which
+    died with it, would stop training.
 
     An exception costs the item. A thread that dies is replaced when the next item arrives or
     somebody waits. If that one dies with its first item too, and after `close`, items are
@@ -55,11 +73,13 @@ class Worker(Generic[Item]):
         self._retry = retry
         self._name = name
         self._last = last
-        self._items: deque[Item] = deque()
-        self._changed = threading.Condition()
+        self._line: deque[_Place[Item]] = deque()
+        self._begun: _Place[Item] | None = None  # what the thread is at work on
+        self._bell = threading.Lock()  # released to wake the thread
+        self._bell.acquire()
         self._thread: threading.Thread | None = None
+        self._replacing = threading.Lock()
         self._starts_left = 2
-        self._begun = False  # whether the thread is at work on the first item
         self._first: tuple[Callable[[], None], ...] = ()
         self._ready = threading.Event()
         self.closed = False
@@ -74,34 +94,32 @@ class Worker(Generic[Item]):
             *then: Alike, but not waited for.
         """
         self._first = (first, *then)
-        with self._changed:
-            self._revive()
+        self._revive()
         deadline = time.monotonic() + _START_S
         while self._lives() and time.monotonic() < deadline and not self._ready.wait(0.1):
             pass
 
     def put(self, item: Item) -> None:
         """Queue one item; never waits."""
-        with self._changed:
-            if self.closed or not self._revive():
-                self._abandon(item, None)
-                return
-            self._items.append(item)  # for the thread to find: waking it would cost 50 µs
+        if not self._revive():
+            self._abandon(item, None)
+            return
+        self._line.append(_Place(item))  # for the thread to find: waking it would cost 50 µs
+        if self.closed:  # meanwhile, by another thread
+            self._abandon_all()
 
     def waiting(self, size: Callable[[Item], int]) -> int:
         """The added-up ``size`` of everything that is queued or being worked on."""
-        with self._changed:
-            return sum(map(size, self._items))
+        return sum(size(place.item) for place in self._line.copy())
 
     def wait_idle(self, timeout_s: float) -> bool:
         """Wait until no item is left; whether none is."""
         deadline = time.monotonic() + timeout_s
-        with self._changed:
-            self._changed.notify_all()
-            while self._items and (left := deadline - time.monotonic()) > 0:
-                self._revive()
-                self._changed.wait(min(left, 0.2))
-            return not self._items
+        while self._line and time.monotonic() < deadline:
+            self._revive()
+            self._ring()
+            time.sleep(0.005)
+        return not self._line
 
     def close(self) -> bool:
         """Abandon what is left and end the thread.
@@ -110,26 +128,37 @@ class Worker(Generic[Item]):
             Whether the thread has ended; one that is stuck in `work` ends when it comes out,
             for which the end of the program waits.
         """
-        with self._changed:
-            self.closed = True
-            self._changed.notify_all()
-            self._abandon_all()
+        self.closed = True
+        self._ring()
+        if not self._lives():
+            self._bury()
+        self._abandon_all()
         if self._thread is not None:
             self._thread.join(1.0)
             if self._lives():
                 _stuck.append(self._thread)
         return not self._lives()
 
+    def _ring(self) -> None:
+        with suppress(RuntimeError):  # it has rung, and was not heard yet
+            self._bell.release()
+
     def _lives(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
     def _revive(self) -> bool:
-        """Replace a thread that has died; whether there is one."""
-        if self._lives():
+        """Replace a thread that has died; whether items will be worked on."""
+        if self.closed:
+            return False
+        if self._lives() or not self._replacing.acquire(blocking=False):  # somebody else does
             return True
-        if self._begun and self._items and not self._retry(self._items[0]):
-            self._abandon(self._items.popleft(), None)
-        self._begun = False
+        try:
+            return self._replace()
+        finally:
+            self._replacing.release()
+
+    def _replace(self) -> bool:
+        self._bury()
         if self._starts_left:
             self._starts_left -= 1
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
@@ -139,43 +168,56 @@ class Worker(Generic[Item]):
         self._abandon_all()
         return False
 
+    def _bury(self) -> None:
+        """Abandon what a dead thread was at, unless another may try again."""
+        begun, self._begun = self._begun, None
+        if begun is not None and begun in self._line and not self._retry(begun.item):
+            begun.claim()
+            self._let_go(begun)
+            self._abandon(begun.item, None)
+
     def _abandon_all(self) -> None:
-        while self._items:
-            self._abandon(self._items.popleft(), None)
+        while self._line:
+            with suppress(IndexError):
+                place = self._line.popleft()
+                if place.claim():
+                    self._abandon(place.item, None)
+
+    def _let_go(self, place: _Place[Item]) -> None:
+        with suppress(ValueError):  # it was abandoned
+            self._line.remove(place)
 
     def _run(self) -> None:
         for first in self._first:
             with suppress(Exception):
                 first()
             self._ready.set()
-        while (item := self._next()) is not None:
+        while (place := self._next()) is not None:
+            self._begun = place
             try:
-                self._done(item, self._work(item))
+                deliver = self._work(place.item)
+                if place.claim() and deliver is not None:
+                    deliver()
             except Exception as error:
-                self._done(item, partial(self._abandon, item, error))
+                self._failed(place, error)
+            self._let_go(place)
+            self._begun = None
+            self._starts_left = 1
         with suppress(Exception):
             self._last()
 
-    def _next(self) -> Item | None:
-        since = time.monotonic()
-        with self._changed:
-            while not self._items and not self.closed:
-                # Seldom where items are rare, and never so late that it would matter.
-                self._changed.wait(min(max(0.005, (time.monotonic() - since) / 5), 0.25))
-            if self.closed:
-                return None
-            self._begun = True
-            return self._items[0]  # stays in line until done, so that it counts as waiting
+    def _failed(self, place: _Place[Item], error: Exception) -> None:
+        if place.claim() or place in self._line:  # not if it was abandoned
+            self._abandon(place.item, error)
 
-    def _done(self, item: Item, deliver: Callable[[], None] | None) -> None:
-        with self._changed:
-            if self._items and self._items[0] is item:
-                if deliver is not None:
-                    deliver()
-                self._items.popleft()
-            self._begun = False
-            self._starts_left = 1
-            self._changed.notify_all()
+    def _next(self) -> _Place[Item] | None:
+        since = time.monotonic()
+        while not self.closed:
+            with suppress(IndexError):
+                return self._line[0]  # stays there until done, so that it counts as waiting
+            # Seldom where items are rare, and never so late that it would matter.
+            self._bell.acquire(timeout=min(max(0.005, (time.monotonic() - since) / 5), 0.25))
+        return None
 
 
 @atexit.register  # before anybody's who closes, so that it is called after them
