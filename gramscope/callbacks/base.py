@@ -41,6 +41,11 @@ log = logging.getLogger(__name__)
 _LONG_S = 30.0
 """Seconds after which this rank says that it waits for the others."""
 
+_ALONE = (
+    "The gram callback of rank %d for feature_key=%r waits for those of the other ranks; a trainer "
+    "must have the same callbacks on every rank."
+)
+
 _LAST_S = 5.0
 """Seconds to wait for the last events after an exception: a scheduler may be about to kill us."""
 
@@ -287,7 +292,7 @@ class MonitorCallback(Callback):
             # `log_dir` asks rank 0 for it, so all ranks must read it, whatever loggers they have.
             self._root = str(trainer.log_dir or trainer.default_root_dir)
         if not self._meeting:
-            with _said_after(_LONG_S, "waits for the other ranks to set up their callbacks"):
+            with _said_after(_LONG_S, _ALONE, trainer.global_rank, self.config.feature_key):
                 self._meeting = trainer.strategy.broadcast(secrets.token_hex(4), src=0)
 
     def _start(self, trainer: Any, pl_module: Any) -> _Fit | None:
@@ -435,9 +440,9 @@ def _make_engine(trainer: Any, configs: list[MonitorConfig], name: str) -> Engin
 
 
 @contextmanager
-def _said_after(seconds: float, what: str) -> Iterator[None]:
-    """Say what this rank does, if it takes so long that somebody may wonder."""
-    timer = threading.Timer(seconds, log.warning, ("This rank %s.", what))
+def _said_after(seconds: float, what: str, *details: object) -> Iterator[None]:
+    """Say what is waited for, if it takes so long that somebody may wonder."""
+    timer = threading.Timer(seconds, log.warning, (what, *details))
     timer.daemon = True
     timer.start()
     try:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +278,27 @@ class NoMeeting(SingleDeviceStrategy):
         if isinstance(obj, str) and len(obj) == 8:
             raise RuntimeError("planted")
         return obj
+
+
+class LateMeeting(SingleDeviceStrategy):
+    """Others come late to where the ranks are to meet."""
+
+    def broadcast(self, obj: Any, src: int = 0) -> Any:
+        time.sleep(0.5)
+        return obj
+
+
+def test_who_waits_for_the_other_ranks_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gramscope.callbacks.base._LONG_S", 0.1)
+    callback = GramMatrixCallback(4, save_dir=tmp_path / "gram")
+
+    trainer(tmp_path, [callback], strategy=LateMeeting("cpu")).fit(TinySSL())
+
+    said = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert any(s.startswith("The gram callback of rank 0 for feature_key='teacher_") for s in said)
+    assert callback.outcomes == {"logged": 3}
 
 
 def test_a_run_that_cannot_start_watching_trains_all_the_same(
