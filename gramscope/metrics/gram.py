@@ -44,7 +44,7 @@ def gram_matrix(features: Tensor) -> Tensor:
         gram.addmm_(z, z.T)
     norm = gram.diagonal().sqrt()  # 1, but for what rounding did to the first
     norm = torch.where(norm > 0, norm, 1.0)
-    return (gram / norm / norm[:, None]).clamp_(-1.0, 1.0)
+    return gram.div_(norm * norm[:, None]).clamp_(-1.0, 1.0)
 
 
 def _moderate(x: Tensor) -> tuple[Tensor, Tensor]:

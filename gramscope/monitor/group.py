@@ -7,7 +7,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -17,11 +17,14 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore
 
+from gramscope.monitor.threads import outlast
+
 __all__ = ["Group", "StoppedError", "Store"]
 
 _SLICE = timedelta(seconds=0.5)
 _POLL_S = 0.1
-_CONNECT = timedelta(seconds=20)
+_EXIT_S = 2.0
+_CONNECT = timedelta(seconds=10)
 _exchanges = itertools.count()
 
 
@@ -42,9 +45,13 @@ class Store:
         """Whether connections can be made over it while training uses its own."""
         self._prefixed = self.copy()
 
-    def copy(self, prefix: str = "") -> PrefixStore:
+    def copy(self, prefix: str = "", timeout: timedelta | None = None) -> PrefixStore:
         """What it says, by a client of its own, which waits for no operation of another."""
-        own = self._default.clone() if self.heals else self._default
+        own = self._default
+        if self.heals:
+            own = own.clone()
+            if timeout is not None:
+                own.set_timeout(timeout)
         return PrefixStore(f"{self._prefix}{prefix}", own)
 
     def put(self, key: str, value: str = "") -> None:
@@ -54,11 +61,18 @@ class Store:
 
     def has(self, *keys: str) -> bool:
         """Whether all of these were told."""
-        return bool(self._prefixed.check(list(keys)))
+        return bool(self._ask(lambda store: store.check(list(keys))))
 
     def get(self, key: str) -> str:
         """What was told; only of a key that is there."""
-        return str(self._prefixed.get(key).decode())
+        return str(self._ask(lambda store: store.get(key)).decode())
+
+    def _ask(self, question: Callable[[PrefixStore], Any]) -> Any:
+        try:
+            return question(self._prefixed)
+        except Exception:
+            self._prefixed = self.copy()  # the answer may come yet, and be taken for the next one's
+            raise
 
 
 class Group:
@@ -91,7 +105,7 @@ class Group:
         self._stop = stop
         self._calling = False
         self._work: Any = None
-        self._group = self._connect(store.copy(f"/{generation}"), place, size)
+        self._group = self._connect(store.copy(f"/{generation}", _CONNECT), place, size)
         # Of the calls; patience is ours to lose, in `_look_up`.
         self._group.set_timeout(timedelta(seconds=patience_s + 60.0))
         self._is_root, self._size = place == 0, size
@@ -123,16 +137,16 @@ class Group:
 
     def _connect(self, *arguments: Any) -> Any:
         """On another thread, because nothing breaks it off where a member stays away."""
-        pool = ThreadPoolExecutor(1, "gramscope-connect")
+        made: Future[Any] = Future()
+        thread = threading.Thread(target=_make, args=(made, *arguments), daemon=True)
+        thread.name = "gramscope-connect"
+        thread.start()
+        outlast(thread, _EXIT_S)
         deadline = time.monotonic() + self._patience_s
-        try:
-            make: Any = dist.ProcessGroupGloo
-            making = pool.submit(lambda: make(*arguments, _CONNECT))
-            while not wait([making], _POLL_S).done:
-                self._look_up(deadline)
-            return making.result()
-        finally:
-            pool.shutdown(wait=False)
+        while thread.is_alive():
+            thread.join(_POLL_S)
+            self._look_up(deadline)
+        return made.result(0.0)
 
     def _wait(self, call: Callable[[], Any]) -> None:
         deadline = time.monotonic() + self._patience_s
@@ -157,3 +171,10 @@ class Group:
             raise ConnectionError("another rank has hung up")
         if time.monotonic() > deadline:
             raise TimeoutError(f"another rank has not come within {self._patience_s:g} s")
+
+
+def _make(made: Future[Any], store: PrefixStore, place: int, size: int) -> None:
+    try:
+        made.set_result(dist.ProcessGroupGloo(store, place, size, _CONNECT))
+    except Exception as error:
+        made.set_exception(error)

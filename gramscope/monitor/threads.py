@@ -1,12 +1,38 @@
-"""Keeps the monitor's arithmetic on one core, without touching training's."""
+"""What threads beside training need: one core, and a program that does not end before them."""
 
 from __future__ import annotations
 
+import atexit
+import logging
 import threading
+import time
 
 import torch
 
-__all__ = ["use_one_core"]
+__all__ = ["outlast", "use_one_core"]
+
+log = logging.getLogger(__name__)
+
+_awaited: list[tuple[threading.Thread, float]] = []
+
+
+def outlast(thread: threading.Thread, seconds: float) -> None:
+    """Have the program end after a thread, if that takes no longer than this.
+
+    One that comes back from torch's C++ code into an interpreter that has ended aborts the
+    process, and a run that went well would be called failed.
+    """
+    _awaited[:] = [(other, s) for other, s in _awaited if other.is_alive()]
+    _awaited.append((thread, seconds))
+
+
+@atexit.register  # before anybody's who ends threads, so that it is called after them
+def _await_all() -> None:
+    start = time.monotonic()
+    for thread, seconds in _awaited:
+        if thread.is_alive():
+            log.info("Waiting up to %g s for %s to come to an end.", seconds, thread.name)
+            thread.join(max(0.0, start + seconds - time.monotonic()))
 
 
 def use_one_core() -> None:

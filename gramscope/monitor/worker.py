@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import logging
 import threading
 import time
 from collections import deque
@@ -11,15 +9,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-__all__ = ["Worker"]
+from gramscope.monitor.threads import outlast
 
-log = logging.getLogger(__name__)
+__all__ = ["Worker"]
 
 _START_S = 10.0
 _EXIT_S = 120.0
-
-_stuck: list[threading.Thread] = []
-"""Threads that were at work when they were to end."""
 
 Item = TypeVar("Item")
 
@@ -136,7 +131,7 @@ class Worker(Generic[Item]):
         if self._thread is not None:
             self._thread.join(1.0)
             if self._lives():
-                _stuck.append(self._thread)
+                outlast(self._thread, _EXIT_S)
         return not self._lives()
 
     def _ring(self) -> None:
@@ -218,17 +213,3 @@ class Worker(Generic[Item]):
             # Seldom where items are rare, and never so late that it would matter.
             self._bell.acquire(timeout=min(max(0.005, (time.monotonic() - since) / 5), 0.25))
         return None
-
-
-@atexit.register  # before anybody's who closes, so that it is called after them
-def _await_stuck() -> None:
-    """Wait for threads that are still at work.
-
-    One that comes back from torch's C++ code into an interpreter that has ended aborts the
-    process, and a run that went well would be called failed.
-    """
-    deadline = time.monotonic() + _EXIT_S
-    for thread in _stuck:
-        if thread.is_alive():
-            log.info("Waiting for %s to come to an end.", thread.name)
-            thread.join(max(0.0, deadline - time.monotonic()))
