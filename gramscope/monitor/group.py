@@ -3,76 +3,29 @@
 from __future__ import annotations
 
 import ctypes
-import itertools
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.distributed_c10d import PrefixStore
 
+from gramscope.monitor.store import Store
 from gramscope.monitor.threads import outlast
 
-__all__ = ["Group", "StoppedError", "Store"]
+__all__ = ["Group", "StoppedError"]
 
 _SLICE = timedelta(seconds=0.5)
 _POLL_S = 0.1
-_EXIT_S = 2.0
-_CONNECT = timedelta(seconds=10)
-_exchanges = itertools.count()
+_EXIT_S = 20.0
 
 
 class StoppedError(Exception):
     """Nobody waits for peers any more."""
-
-
-class Store:
-    """What ranks tell each other without meeting; safe beside training, whose store it copies.
-
-    Construct it on every rank at the same point, with the same name if it has one.
-    """
-
-    def __init__(self, name: str | None = None) -> None:
-        self._prefix = f"gramscope/{name or next(_exchanges)}"
-        self._default: Any = dist.distributed_c10d._get_default_store()
-        self.heals = hasattr(self._default, "clone")
-        """Whether connections can be made over it while training uses its own."""
-        self._prefixed = self.copy()
-
-    def copy(self, prefix: str = "", timeout: timedelta | None = None) -> PrefixStore:
-        """What it says, by a client of its own, which waits for no operation of another."""
-        own = self._default
-        if self.heals:
-            own = own.clone()
-            if timeout is not None:
-                own.set_timeout(timeout)
-        return PrefixStore(f"{self._prefix}{prefix}", own)
-
-    def put(self, key: str, value: str = "") -> None:
-        """Tell all ranks, where training's store is still there; it ends with rank 0."""
-        with suppress(Exception):
-            self._prefixed.set(key, value)
-
-    def has(self, *keys: str) -> bool:
-        """Whether all of these were told."""
-        return bool(self._ask(lambda store: store.check(list(keys))))
-
-    def get(self, key: str) -> str:
-        """What was told; only of a key that is there."""
-        return str(self._ask(lambda store: store.get(key)).decode())
-
-    def _ask(self, question: Callable[[PrefixStore], Any]) -> Any:
-        try:
-            return question(self._prefixed)
-        except Exception:
-            self._prefixed = self.copy()  # the answer may come yet, and be taken for the next one's
-            raise
 
 
 class Group:
@@ -105,7 +58,7 @@ class Group:
         self._stop = stop
         self._calling = False
         self._work: Any = None
-        self._group = self._connect(store.copy(f"/{generation}", _CONNECT), place, size)
+        self._group = self._connect(store, generation, place, size)
         # Of the calls; patience is ours to lose, in `_look_up`.
         self._group.set_timeout(timedelta(seconds=patience_s + 60.0))
         self._is_root, self._size = place == 0, size
@@ -135,18 +88,24 @@ class Group:
             for kept in (group, work):
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
 
-    def _connect(self, *arguments: Any) -> Any:
+    def _connect(self, store: Store, generation: int, place: int, size: int) -> Any:
         """On another thread, because nothing breaks it off where a member stays away."""
+        patience = timedelta(seconds=5 + size / 20)  # all are at it
         made: Future[Any] = Future()
-        thread = threading.Thread(target=_make, args=(made, *arguments), daemon=True)
+        arguments = (made, store.connecting(generation, patience), place, size, patience)
+        thread = threading.Thread(target=_make, args=arguments, daemon=True)
         thread.name = "gramscope-connect"
         thread.start()
         outlast(thread, _EXIT_S)
         deadline = time.monotonic() + self._patience_s
-        while thread.is_alive():
-            thread.join(_POLL_S)
-            self._look_up(deadline)
-        return made.result(0.0)
+        try:
+            while thread.is_alive():
+                thread.join(_POLL_S)
+                self._look_up(deadline)
+            return made.result(0.0)
+        except Exception:
+            store.give_up_connecting()
+            raise
 
     def _wait(self, call: Callable[[], Any]) -> None:
         deadline = time.monotonic() + self._patience_s
@@ -173,8 +132,8 @@ class Group:
             raise TimeoutError(f"another rank has not come within {self._patience_s:g} s")
 
 
-def _make(made: Future[Any], store: PrefixStore, place: int, size: int) -> None:
+def _make(made: Future[Any], *arguments: Any) -> None:
     try:
-        made.set_result(dist.ProcessGroupGloo(store, place, size, _CONNECT))
+        made.set_result(dist.ProcessGroupGloo(*arguments))
     except Exception as error:
         made.set_exception(error)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
-from gramscope.monitor.group import Group, StoppedError, Store
+from gramscope.monitor.group import Group, StoppedError
+from gramscope.monitor.store import Store
 
 __all__ = ["Link", "stay_away"]
 
@@ -129,7 +131,7 @@ class Link:
 
     def _present(self, sequence: int) -> list[int]:
         """All members that are not off, once they are ready; at the beginning, wait for that."""
-        while True:
+        for _ in self._moments():
             there = [rank for rank in self._all if not self._store.has(f"off/{rank}")]
             ready = [self._key("ready", rank) for rank in there]
             if self._store.has(*ready):
@@ -137,18 +139,27 @@ class Link:
                 reached = all(int(self._store.get(key)) <= sequence for key in ready)
                 return there if reached and len(there) > 1 else []
             if self._generation or self._store.has(self._gone):
-                return []
-            if self._stop.wait(_POLL_S):
-                raise StoppedError
+                break
+        return []
 
     def _told(self, *keys: str) -> bool:
         """Wait for these words; False if there will be none of this generation."""
-        while not self._store.has(*keys):
+        for _ in self._moments():
+            if self._store.has(*keys):
+                return True
             if self._store.has(self._gone):
-                return False
-            if self._stop.wait(_POLL_S) or self._store.has("off/0"):
+                break
+            if self._store.has("off/0"):
                 raise StoppedError
-        return True
+        return False
+
+    def _moments(self) -> Iterator[None]:
+        """When to look again, soon at first."""
+        pause = 0.005
+        while not self._stop.wait(pause):
+            yield
+            pause = min(1.5 * pause, _POLL_S)
+        raise StoppedError
 
 
 def stay_away(rank: int, name: str) -> None:

@@ -24,6 +24,7 @@ class _Place(Generic[Item]):
 
     def __init__(self, item: Item) -> None:
         self.item = item
+        self.done = False
         self._fate = [item]
 
     def claim(self) -> bool:
@@ -166,10 +167,8 @@ class Worker(Generic[Item]):
     def _bury(self) -> None:
         """Abandon what a dead thread was at, unless another may try again."""
         begun, self._begun = self._begun, None
-        if begun is not None and begun in self._line and not self._retry(begun.item):
-            begun.claim()
-            self._let_go(begun)
-            self._abandon(begun.item, None)
+        if begun is not None and (begun.done or not self._retry(begun.item)):
+            self._give_up(begun, None)
 
     def _abandon_all(self) -> None:
         while self._line:
@@ -190,20 +189,26 @@ class Worker(Generic[Item]):
         while (place := self._next()) is not None:
             self._begun = place
             try:
-                deliver = self._work(place.item)
-                if place.claim() and deliver is not None:
-                    deliver()
+                self._process(place)
             except Exception as error:
-                self._failed(place, error)
-            self._let_go(place)
+                self._give_up(place, error)
             self._begun = None
             self._starts_left = 1
         with suppress(Exception):
             self._last()
 
-    def _failed(self, place: _Place[Item], error: Exception) -> None:
-        if place.claim() or place in self._line:  # not if it was abandoned
+    def _process(self, place: _Place[Item]) -> None:
+        deliver = self._work(place.item)
+        if place.claim() and deliver is not None:
+            deliver()
+        place.done = True
+        self._let_go(place)
+
+    def _give_up(self, place: _Place[Item], error: Exception | None) -> None:
+        """Abandon an item that was neither delivered nor abandoned by another thread."""
+        if not place.done and (place.claim() or place in self._line):
             self._abandon(place.item, error)
+        self._let_go(place)
 
     def _next(self) -> _Place[Item] | None:
         since = time.monotonic()
