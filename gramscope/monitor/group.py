@@ -103,7 +103,7 @@ class Group:
                 thread.join(_POLL_S)
                 self._look_up(deadline)
             return made.result(0.0)
-        except Exception:
+        except BaseException:
             store.give_up_connecting()
             raise
 
