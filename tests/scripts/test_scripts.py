@@ -96,8 +96,8 @@ def test_every_check_runs_and_any_failure_counts(checkout: Path, setup: ModuleTy
     assert done.stdout.splitlines() == [
         "-m ruff check .",
         "-m ruff format --check .",
-        "-m mypy",
         "-m pytest --numprocesses logical --maxprocesses 4 --dist worksteal -m not slow",
+        "-m mypy",
     ]
     assert done.stderr.splitlines()[-1] == "gramscope: failed: mypy"
 
@@ -120,7 +120,7 @@ def test_a_browser_is_installed_on_ci_or_the_run_fails(
     install_stand_in(checkout, setup, "train", "test")
     programs = checkout / "bin"
     programs.mkdir()
-    for name in ("bash", "dirname"):
+    for name in ("bash", "cat", "dirname", "mktemp", "rm"):
         (programs / name).symlink_to(shutil.which(name) or "")
     for name in browsers:
         (programs / name).symlink_to(sys.executable)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -406,7 +407,8 @@ class KillsDrawing(pl.Callback):
 
     def on_train_batch_end(self, *args: Any) -> None:
         for helper in drawing_helpers():
-            os.kill(helper, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has come to its end meanwhile
+                os.kill(helper, signal.SIGKILL)
 
 
 def test_numbers_do_without_pictures(tmp_path: Path) -> None:
