@@ -9,7 +9,7 @@ import secrets
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -79,7 +79,7 @@ class MonitorCallback(Callback):
         """The first callback's is that of all; ``None`` outside of fits."""
         self._seen_here = Seen(Names(config.log_key, "representation"))
         self._parcel = Parcel()
-        self._root: str | None = None
+        self._root = ""
         self._meeting = ""
         self._said: set[str] = set()
         self._monitor: Monitor | None = None
@@ -254,7 +254,7 @@ class MonitorCallback(Callback):
         engine = next((c.engine for c in watching(trainer.callbacks) if c.engine), None)
         if engine is not None:
             engine.exchange.stop()
-        elif trainer.world_size > 1:
+        elif trainer.world_size > 1 and self._meeting:
             stay_away(trainer.global_rank, self._meeting)
 
     def recover(self, error: Exception, trainer: Any = None, *_: Any, **__: Any) -> None:
@@ -282,18 +282,16 @@ class MonitorCallback(Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy or a pickle is a callback that has not started."""
-        started = {"engine": None, "_monitor": None, "_fit": None, "_root": None, "_meeting": ""}
+        started = {"engine": None, "_monitor": None, "_fit": None, "_root": "", "_meeting": ""}
         seen, parcel = copy.deepcopy(self._seen), copy.copy(self._parcel)
         return {**self.__dict__, **started, "_seen_here": seen, "_parcel": parcel}
 
     def _meet(self, trainer: Any) -> None:
         """What all ranks do together before a fit, once, whatever happens on one of them."""
-        if self._root is None:
-            # `log_dir` asks rank 0 for it, so all ranks must read it, whatever loggers they have.
-            self._root = str(trainer.log_dir or trainer.default_root_dir)
         if not self._meeting:
+            mine = (_root(trainer), secrets.token_hex(4))
             with _said_after(_LONG_S, _ALONE, trainer.global_rank, self.config.feature_key):
-                self._meeting = trainer.strategy.broadcast(secrets.token_hex(4), src=0)
+                self._root, self._meeting = trainer.strategy.broadcast(mine, src=0)
 
     def _start(self, trainer: Any, pl_module: Any) -> _Fit | None:
         siblings = watching(trainer.callbacks)
@@ -338,7 +336,7 @@ class MonitorCallback(Callback):
             return Path(self.config.save_dir).absolute()
         if any(map(takes_images, trainer.loggers)):
             return None
-        root, why = Path(self._root or ""), ""
+        root, why = Path(self._root), ""
         if is_url(self._root):
             root, why = Path(), f", and {self._root} is not on this machine"
         directory = root.absolute() / "gram"
@@ -383,7 +381,7 @@ class MonitorCallback(Callback):
         fit, self._fit = self._fit, None
         engine, self.engine = self.engine, None
         monitor, self._monitor = self._monitor, None
-        self._root, self._meeting = None, ""
+        self._root = self._meeting = ""
         try:
             if fit is not None:
                 fit.at_exit.cancel()
@@ -396,6 +394,15 @@ class MonitorCallback(Callback):
         if monitor is not None and monitor.is_root:
             log.info("%s", self.summary)
             self._parcel.send(self._seen.as_json())
+
+
+def _root(trainer: Any) -> str:
+    """Where Lightning keeps what belongs to the run; as `Trainer.log_dir`, but of this rank."""
+    with suppress(Exception):  # a logger's; the ranks must meet all the same
+        for logger in trainer.loggers[:1]:
+            if directory := logger.log_dir or logger.save_dir:
+                return str(directory)
+    return str(trainer.default_root_dir)
 
 
 def _counts(counted: Counter[str]) -> str:

@@ -34,8 +34,15 @@ def singular_values(features: Tensor, *, centred: bool = True) -> Tensor:
     x = as_matrix(features)
     if x.numel() == 0:
         return x.new_zeros(0, dtype=torch.float64)
-    squares: Tensor = torch.linalg.eigvalsh(_smaller_product(x, centred))
-    return squares.clamp_(min=0.0).sqrt().flip(0)
+    scale = _scale(x)
+    squares: Tensor = torch.linalg.eigvalsh(_smaller_product(x / scale if scale else x, centred))
+    return squares.clamp_(min=0.0).sqrt().flip(0) * (scale or 1.0)
+
+
+def _scale(x: Tensor) -> float:
+    """By what to divide so that no square overflows or vanishes; 0: by nothing."""
+    peak = float(x.abs().max()) if x.dtype == torch.float64 else 1.0
+    return peak if not 1e-100 < peak < 1e100 else 0.0
 
 
 def _smaller_product(x: Tensor, centred: bool) -> Tensor:

@@ -116,11 +116,18 @@ class Engine:
         if error is not None:
             self.warn(Reason.event_failed.name, f"Step {due.step} gives no event: {error!r}")
         if not due.answered and not self._closed:  # peers wait for a dead thread
-            self.exchange.hang_up("the monitor thread died" if error is None else repr(error))
+            self._excuse(due, error)
         if self._recorder is not None:
             event = self._event(due)
             event.skip(why_abandoned(self._closed, error))
             self._recorder.put(due.channel, event)
+
+    def _excuse(self, due: DueStep, error: Exception | None) -> None:
+        if self._worker.given_up:
+            self.exchange.give_up()
+        else:
+            why = "the monitor thread died" if error is None else repr(error)
+            self.exchange.hang_up(why, missed=not due.exchanged)
 
     # From here on: the monitor thread.
 
@@ -138,7 +145,8 @@ class Engine:
             )
             due.answered = True
             event = None if gathered is None else self._make_event(due, gathered)
-        if due.ready is None:  # the rows were copied on the host
+        # Rows that were copied on the host, unless a call that was broken off may yet read them.
+        if due.ready is None and not self.exchange.lost:
             due.channel.pool.give_back(due.chunks)
         if event is None or self._recorder is None:
             return None

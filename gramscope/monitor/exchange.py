@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gramscope.events import Reason
 from gramscope.monitor.group import Group, StoppedError
-from gramscope.monitor.link import Link
+from gramscope.monitor.link import Link, MissedEventError
 from gramscope.monitor.rows import member_ranks, quota
 
 __all__ = ["Exchange", "Gathered"]
@@ -167,8 +167,14 @@ class Exchange:
         if self._link is not None:
             self._attempt(self._link.open)
 
-    def hang_up(self, why: str) -> None:
-        """Have peers get an error at once instead of waiting for this rank's next call."""
+    def hang_up(self, why: str, *, missed: bool) -> None:
+        """Have peers get an error at once instead of waiting for this rank's next call.
+
+        Args:
+            why: Said in the log.
+            missed: Whether there was no `gather` for the event.
+        """
+        self._sequence += missed
         if self._link is not None:
             self._lose(self._link, ConnectionError(why))
 
@@ -177,11 +183,15 @@ class Exchange:
         if self._link is not None:
             self._link.stop()
 
+    def give_up(self) -> None:
+        """The same where no thread may have spoken yet; the first time, waits for the store."""
+        if self._link is not None:
+            self._link.give_up()
+
     def close(self) -> None:
         """Let go of the connections; once the thread that uses them has ended."""
         if self._link is not None:
-            self._link.stop()
-            self._link.lose()
+            self._link.close()
 
     def _meet(self, link: Link, event: str) -> None:
         sequence = self._attempt(lambda: link.meet(self._sequence, event))
@@ -200,6 +210,7 @@ class Exchange:
         except StoppedError:
             pass  # it is the end
         except Exception as error:
+            self._sequence += isinstance(error, MissedEventError)  # as other ranks have counted
             self._lose(self._link, error)
         return None
 

@@ -55,12 +55,14 @@ class Group:
         self._store = store
         self._gone = f"{generation}/gone"
         self._patience_s = patience_s
+        self._longest = timedelta(seconds=patience_s + 60.0)
         self._stop = stop
         self._calling = False
         self._work: Any = None
         self._group = self._connect(store, generation, place, size)
         # Of the calls; patience is ours to lose, in `_look_up`.
-        self._group.set_timeout(timedelta(seconds=patience_s + 60.0))
+        if (set_timeout := _timeout_setter(self._group)) is not None:
+            set_timeout(self._longest)
         self._is_root, self._size = place == 0, size
 
     def all_gather(self, tensor: Tensor) -> list[Tensor]:
@@ -91,6 +93,8 @@ class Group:
     def _connect(self, store: Store, generation: int, place: int, size: int) -> Any:
         """On another thread, because nothing breaks it off where a member stays away."""
         patience = timedelta(seconds=5 + size / 20)  # all are at it
+        if _timeout_setter(dist.ProcessGroupGloo) is None:
+            patience = self._longest
         made: Future[Any] = Future()
         arguments = (made, store.connecting(generation, patience), place, size, patience)
         thread = threading.Thread(target=_make, args=arguments, daemon=True)
@@ -98,14 +102,12 @@ class Group:
         thread.start()
         outlast(thread, _EXIT_S)
         deadline = time.monotonic() + self._patience_s
-        try:
-            while thread.is_alive():
-                thread.join(_POLL_S)
-                self._look_up(deadline)
-            return made.result(0.0)
-        except BaseException:
-            store.give_up_connecting()
-            raise
+        while thread.is_alive():
+            thread.join(_POLL_S)
+            self._look_up(deadline)
+        group = made.result(0.0)
+        store.connected()
+        return group
 
     def _wait(self, call: Callable[[], Any]) -> None:
         deadline = time.monotonic() + self._patience_s
@@ -116,8 +118,9 @@ class Group:
                 self._work.wait(_SLICE)
                 break
             except RuntimeError:
-                if self._work.is_completed():
-                    raise
+                if self._work.is_completed():  # with an error, or since the time was up
+                    self._work.wait()
+                    break
             self._look_up(deadline)
         self._calling, self._work = False, None
 
@@ -130,6 +133,11 @@ class Group:
             raise ConnectionError("another rank has hung up")
         if time.monotonic() > deadline:
             raise TimeoutError(f"another rank has not come within {self._patience_s:g} s")
+
+
+def _timeout_setter(gloo: Any) -> Any:
+    """As it is called in this release of torch; ``None`` where there is none."""
+    return getattr(gloo, "set_timeout", None) or getattr(gloo, "_set_default_timeout", None)
 
 
 def _make(made: Future[Any], *arguments: Any) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Iterator
 
 from gramscope.monitor.group import Group, StoppedError
 from gramscope.monitor.store import Store
 
-__all__ = ["Link", "stay_away"]
+__all__ = ["Link", "MissedEventError", "stay_away"]
 
 _POLL_S = 0.1
+
+
+class MissedEventError(Exception):
+    """This rank had no part in an event of the others."""
 
 
 class Link:
@@ -70,8 +76,10 @@ class Link:
 
         Raises:
             RuntimeError: If the other members do not come.
+            MissedEventError: If the others meet at an event that this rank has not had.
             StoppedError: If there will be no connections any more.
         """
+        self._store.open()
         if self._is_connecting:  # a thread died at it
             self._store.put(self._gone)
         while self._store.has(self._gone):
@@ -91,16 +99,34 @@ class Link:
             return None
         number, ranks, name = self._store.get(start).split(" ", 2)
         self.members = [int(rank) for rank in ranks.split(",")]
-        if name != event or self._rank not in self.members:
+        if self._rank not in self.members:
+            return None
+        if name != event:
+            if sequence >= int(number):  # it will not come any more
+                raise MissedEventError(f"this rank had no part in {name}")
             return None
         self._connect()
         return int(number)
 
     def stop(self) -> None:
         """End all waiting, here and on ranks that wait for this one; from any thread."""
+        if self._stop.is_set():
+            return
         self._stop.set()
         self._store.put(f"off/{self._rank}")
         self._store.put(self._gone)
+
+    def give_up(self) -> None:
+        """The same where no thread may have spoken yet; the first time, waits for the store."""
+        if not self._stop.is_set():
+            self._store.open()
+            self.stop()
+
+    def close(self) -> None:
+        """Let go of everything; once the thread that uses it has ended."""
+        self.stop()
+        self.lose()
+        self._store.close()
 
     @property
     def _gone(self) -> str:
@@ -110,7 +136,8 @@ class Link:
         """Make connections, once all members are at it."""
         self._is_connecting = True
         self._store.put(self._key("connects", self._rank))
-        if not self._told(*(self._key("connects", rank) for rank in self.members)):
+        keys = (self._key("connects", rank) for rank in self.members)
+        if not self._told(*keys, patience_s=self._patience_s):
             raise ConnectionError("another rank has hung up")
         self.group = Group(
             self._store,
@@ -142,9 +169,9 @@ class Link:
                 break
         return []
 
-    def _told(self, *keys: str) -> bool:
+    def _told(self, *keys: str, patience_s: float = math.inf) -> bool:
         """Wait for these words; False if there will be none of this generation."""
-        for _ in self._moments():
+        for _ in self._moments(patience_s):
             if self._store.has(*keys):
                 return True
             if self._store.has(self._gone):
@@ -153,10 +180,12 @@ class Link:
                 raise StoppedError
         return False
 
-    def _moments(self) -> Iterator[None]:
+    def _moments(self, patience_s: float = math.inf) -> Iterator[None]:
         """When to look again, soon at first."""
-        pause = 0.005
+        pause, deadline = 0.005, time.monotonic() + patience_s
         while not self._stop.wait(pause):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"another rank has not come within {patience_s:g} s")
             yield
             pause = min(1.5 * pause, _POLL_S)
         raise StoppedError
@@ -164,4 +193,6 @@ class Link:
 
 def stay_away(rank: int, name: str) -> None:
     """Tell the other ranks that this one has no link of that name, and will have none."""
-    Store(name).put(f"off/{rank}")
+    store = Store(name)
+    store.open()
+    store.put(f"off/{rank}")

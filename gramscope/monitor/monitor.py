@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -88,7 +89,8 @@ class Monitor:
         self._engine = engine or Engine(max_samples, timeout_s)
         self._quota = self._engine.exchange.quota(max_samples)
         self._closed = False
-        atexit.register(self.close, 0.0)  # for loops that end without it
+        self._process = os.getpid()
+        atexit.register(self._close_at_exit)  # for loops that end without it
         self._engine.join()  # last: what fails before it leaves no user who does not leave
 
     @property
@@ -227,7 +229,11 @@ class Monitor:
         if not self._closed:
             self._engine.leave(for_all=for_all)
             self._closed = True
-            atexit.unregister(self.close)
+            atexit.unregister(self._close_at_exit)
+
+    def _close_at_exit(self) -> None:
+        if os.getpid() == self._process:  # a fork has neither the threads nor the connections
+            self.close(0.0)
 
     def _due_step(self, step: int, taken: StepCapture | Exception | None) -> DueStep:
         if not self._quota:

@@ -41,6 +41,7 @@ class Recorder:
         self._renderer = RenderClient(timeout_s)
         self._warn = warn
         self._scratch: Path | None = None
+        self._unwritten: list[tuple[Channel, Event]] = []
         self._worker: Worker[tuple[Channel, Event]] = Worker(
             self._work, self._abandon, retry=lambda item: False, name="gramscope-recorder"
         )
@@ -69,14 +70,22 @@ class Recorder:
             if self._scratch is not None:
                 ends.callback(shutil.rmtree, self._scratch, ignore_errors=True)
             ends.callback(self._renderer.close)
+            ends.callback(self._write_rest)
             ends.callback(self._worker.close)
+
+    def _write_rest(self) -> None:
+        for channel, event in self._unwritten:
+            self._file(channel, event)
 
     def _abandon(self, item: tuple[Channel, Event], error: Exception | None) -> None:
         channel, event = item
         if error is not None:
             self._warn(Reason.event_failed.name, f"Step {event.step} is lost: {error!r}")
         if event.published:
-            self._file(channel, event)
+            if error is None and not self._worker.closed:  # on training's thread, amid training
+                self._unwritten.append(item)
+            else:
+                self._file(channel, event)
             return
         # A copy: the thread may still be at work on the original.
         event = replace(event, png=None, picture=None, prepared=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -16,27 +17,44 @@ __all__ = ["Store"]
 
 _stores = itertools.count()
 
-_clients: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
-"""Copies of training's store by what they are for: an operation of a client waits for those before
-it. Kept, because for each new one the store's server asks who that is, of DNS, and waits."""
+_idle: WeakKeyDictionary[Any, dict[str, deque[Any]]] = WeakKeyDictionary()
+"""Copies of training's store that nobody uses, by what they are for. Kept, because for each new one
+the store's server asks who that is, of DNS, and waits."""
 
 
 class Store:
     """Words that ranks tell each other without meeting.
 
+    An operation of a client waits for those before it, so there is one for each purpose.
     Construct it on every rank at the same point, with the same name if it has one.
     """
 
     def __init__(self, name: str | None = None) -> None:
         self._prefix = f"gramscope/{name or next(_stores)}"
         self._default: Any = dist.distributed_c10d._get_default_store()
+        self._clients: dict[str, Any] = {}
         self.heals = hasattr(self._default, "clone")
         """Whether connections can be made over it while training uses its own."""
 
+    def open(self) -> None:
+        """Make what is missing or broken; may wait for the store's server."""
+        for purpose in ("say", "ask"):
+            if purpose not in self._clients:
+                self._clients[purpose] = self._take(purpose)
+
+    def close(self) -> None:
+        """Leave the clients to others."""
+        for purpose in ("say", "ask"):
+            self._put_back(purpose)
+
     def put(self, key: str, value: str = "") -> None:
-        """Tell all ranks, where training's store is still there; it ends with rank 0."""
-        with suppress(Exception):
-            self._client("say").set(key, value)
+        """Tell all ranks, if the store is still there; never waits."""
+        client = self._clients.get("say")
+        if client is not None:
+            try:
+                self._prefixed(client).set(key, value)
+            except Exception:  # its server has ended, or it is to be made anew
+                self._clients.pop("say", None)
 
     def has(self, *keys: str) -> bool:
         """Whether all of these were told."""
@@ -47,31 +65,39 @@ class Store:
         return str(self._ask(lambda store: store.get(key)).decode())
 
     def connecting(self, generation: int, patience: timedelta) -> PrefixStore:
-        """What a generation of connections is made over; see `give_up_connecting`."""
-        store = self._client("connect", f"/{generation}")
+        """What a generation of connections is made over; after success say so by `connected`."""
+        client = self._clients["connect"] = self._take("connect")
         if self.heals:
-            store.set_timeout(patience)
-        return store
+            client.set_timeout(patience)
+        return self._prefixed(client, f"/{generation}")
 
-    def give_up_connecting(self) -> None:
-        """Have the next connections be made over another client; this one waits yet."""
-        self._forget("connect")
-
-    def _client(self, purpose: str, prefix: str = "") -> PrefixStore:
-        own = self._default
-        if self.heals:
-            copies = _clients.setdefault(self._default, {})
-            if purpose not in copies:
-                copies[purpose] = self._default.clone()
-            own = copies[purpose]
-        return PrefixStore(f"{self._prefix}{prefix}", own)
+    def connected(self) -> None:
+        """Leave what connections were made over to the next ones."""
+        self._put_back("connect")
 
     def _ask(self, question: Callable[[PrefixStore], Any]) -> Any:
+        self.open()
         try:
-            return question(self._client("ask"))
+            return question(self._prefixed(self._clients["ask"]))
         except Exception:
-            self._forget("ask")  # the answer may come yet, and be taken for the next one's
+            # The answer may come yet, and be taken for the next one's.
+            self._clients.pop("ask", None)
             raise
 
-    def _forget(self, purpose: str) -> None:
-        _clients.get(self._default, {}).pop(purpose, None)
+    def _prefixed(self, client: Any, prefix: str = "") -> PrefixStore:
+        return PrefixStore(f"{self._prefix}{prefix}", client)
+
+    def _take(self, purpose: str) -> Any:
+        if not self.heals:
+            return self._default
+        with suppress(IndexError):
+            return self._of(purpose).popleft()
+        return self._default.clone()
+
+    def _put_back(self, purpose: str) -> None:
+        client = self._clients.pop(purpose, None)
+        if client is not None and self.heals:
+            self._of(purpose).append(client)
+
+    def _of(self, purpose: str) -> deque[Any]:
+        return _idle.setdefault(self._default, defaultdict(deque))[purpose]

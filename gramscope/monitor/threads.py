@@ -6,6 +6,7 @@ import atexit
 import logging
 import threading
 import time
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -13,7 +14,7 @@ __all__ = ["outlast", "use_one_core"]
 
 log = logging.getLogger(__name__)
 
-_awaited: list[tuple[threading.Thread, float]] = []
+_awaited: WeakKeyDictionary[threading.Thread, float] = WeakKeyDictionary()
 
 
 def outlast(thread: threading.Thread, seconds: float) -> None:
@@ -22,14 +23,13 @@ def outlast(thread: threading.Thread, seconds: float) -> None:
     One that comes back from torch's C++ code into an interpreter that has ended aborts the
     process, and a run that went well would be called failed.
     """
-    _awaited[:] = [(other, s) for other, s in _awaited if other.is_alive()]
-    _awaited.append((thread, seconds))
+    _awaited[thread] = seconds
 
 
 @atexit.register  # before anybody's who ends threads, so that it is called after them
 def _await_all() -> None:
     start = time.monotonic()
-    for thread, seconds in _awaited:
+    for thread, seconds in list(_awaited.items()):
         if thread.is_alive():
             log.info("Waiting up to %g s for %s to come to an end.", seconds, thread.name)
             thread.join(max(0.0, start + seconds - time.monotonic()))

@@ -80,6 +80,8 @@ class Worker(Generic[Item]):
         self._ready = threading.Event()
         self.closed = False
         """Whether `close` was called."""
+        self.given_up = False
+        """Whether threads died, or could not be had, again and again."""
 
     def start(self, first: Callable[[], None], *then: Callable[[], None]) -> None:
         """Start the thread before there is an item, and wait until it is ready.
@@ -129,7 +131,7 @@ class Worker(Generic[Item]):
         if not self._lives():
             self._bury()
         self._abandon_all()
-        if self._thread is not None:
+        if self._thread is not None and self._lives():
             self._thread.join(1.0)
             if self._lives():
                 outlast(self._thread, _EXIT_S)
@@ -149,7 +151,7 @@ class Worker(Generic[Item]):
         if self._lives() or not self._replacing.acquire(blocking=False):  # somebody else does
             return True
         try:
-            return self._replace()
+            return self._lives() or self._replace()
         finally:
             self._replacing.release()
 
@@ -157,10 +159,12 @@ class Worker(Generic[Item]):
         self._bury()
         if self._starts_left:
             self._starts_left -= 1
-            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             with suppress(RuntimeError):  # the system gives no more threads
-                self._thread.start()
+                thread.start()
+                self._thread = thread
                 return True
+        self.given_up = True
         self._abandon_all()
         return False
 

@@ -96,8 +96,8 @@ class RenderClient:
     def close(self) -> None:
         """End the helper for good; a thread that still asks for a picture gets none."""
         self._closed = True
-        if self._process is not None:
-            self._process.kill()  # whoever waits for it sees that; not, if its pipes were closed
+        if (process := self._process) is not None:
+            process.kill()  # whoever waits for it sees that; not, if its pipes were closed
         if self._asking.acquire(timeout=1.0):
             self._end()
             self._asking.release()

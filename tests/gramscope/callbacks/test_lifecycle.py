@@ -276,7 +276,7 @@ class NoMeeting(SingleDeviceStrategy):
     """Fails where the ranks are to meet."""
 
     def broadcast(self, obj: Any, src: int = 0) -> Any:
-        if isinstance(obj, str) and len(obj) == 8:
+        if isinstance(obj, tuple):
             raise RuntimeError("planted")
         return obj
 

@@ -134,3 +134,10 @@ def test_singular_values_match_a_decomposition(n: int, d: int, centred: bool) ->
 
 def test_singular_values_of_no_samples() -> None:
     assert singular_values(torch.empty(0, 3)).shape == (0,)
+
+
+@pytest.mark.parametrize("scale", [1e200, 1e-200])
+def test_singular_values_of_extreme_features(scale: float) -> None:
+    x = torch.randn(5, 7, dtype=torch.float64)
+
+    torch.testing.assert_close(singular_values(x * scale) / scale, singular_values(x))

@@ -111,3 +111,15 @@ def test_a_first_call_that_fails_does_not_matter() -> None:
     assert bench.worker.wait_idle(10)
     assert bench.done == ["a"]
     bench.worker.close()
+
+
+def test_a_thread_that_cannot_be_had_abandons_and_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    start = "threading.Thread.start"
+    monkeypatch.setattr(start, lambda self: (_ for _ in ()).throw(RuntimeError("no more threads")))
+    for item in ("a", "b", "c"):
+        bench.worker.put(item)
+
+    assert bench.worker.given_up
+    assert bench.worker.close()
+    assert bench.abandoned == ["a", "b", "c"]
