@@ -13,6 +13,8 @@ from gramscope.monitor.store import Store
 __all__ = ["Link", "MissedEventError", "stay_away"]
 
 _POLL_S = 0.1
+_BEHIND_S = 1800.0
+"""Seconds for a rank to come to the event at which all are to meet."""
 
 
 class MissedEventError(Exception):
@@ -137,7 +139,7 @@ class Link:
         self._is_connecting = True
         self._store.put(self._key("connects", self._rank))
         keys = (self._key("connects", rank) for rank in self.members)
-        if not self._told(*keys, patience_s=self._patience_s):
+        if not self._told(*keys, patience_s=_BEHIND_S):
             raise ConnectionError("another rank has hung up")
         self.group = Group(
             self._store,
