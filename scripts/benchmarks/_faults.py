@@ -100,12 +100,14 @@ def plan(seed: int, number: int, most_steps: int) -> Plan:
     # A traced thread of Python 3.11 stands still while another has still to be hit by a kill.
     left_out = draw.choice(("_error", "_killed"))
     strikes, dead, step = [], set(), 5
+    over: dict[str, int] = {}  # one that strikes again before it is over would never be
     while step <= steps:
         strike = _strike(draw, step)
         thread = KINDS[strike.kind].thread and f"{KINDS[strike.kind].thread} {strike.rank}"
         traced = strike.kind.startswith(_TRACED) and strike.kind.endswith(left_out)
-        if thread not in dead and not traced:
+        if thread not in dead and not traced and step > over.get(strike.kind, 0):
             strikes.append(strike)
+            over[strike.kind] = step + strike.steps
             dead |= {thread} - {""}
         close = draw.random() < 0.2  # to the one before, so that both act at once
         step += draw.randint(0, 3) if close else draw.randint(15, max(16, most_steps // 8))

@@ -41,8 +41,8 @@ from gramscope.picture.heatmap import HeatmapRenderer
 
 HEALING_S, SETTLED_S, HANG_S = 5.0, 10.0, 300.0
 PICTURES = 20  # of each fit are drawn once more
-LAG = 8
-"""Steps by which an event may be older than the fault that strikes it: `max_pending`."""
+LAG = 32
+"""Steps by which an event may be older than the fault that strikes it: rows and pictures wait."""
 
 Record = dict[str, Any]
 
