@@ -124,7 +124,7 @@ class Engine:
 
     def _excuse(self, due: DueStep, error: Exception | None) -> None:
         if self._worker.given_up:
-            self.exchange.give_up()
+            self.exchange.stop()
         else:
             why = "the monitor thread died" if error is None else repr(error)
             self.exchange.hang_up(why, missed=not due.exchanged)

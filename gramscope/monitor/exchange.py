@@ -99,6 +99,7 @@ class Exchange:
         self.world_size = dist.get_world_size() if together else 1
         self.lost = Reason.none
         """Why there are no connections."""
+        self._said: set[str] = set()
         self._members = member_ranks(self.world_size, max_samples)
         self._link: Link | None = None
         self._sequence = 0
@@ -182,11 +183,6 @@ class Exchange:
         """End all waiting for peers; from any thread."""
         if self._link is not None:
             self._link.stop()
-
-    def give_up(self) -> None:
-        """The same where no thread may have spoken yet; the first time, waits for the store."""
-        if self._link is not None:
-            self._link.give_up()
 
     def close(self) -> None:
         """Let go of the connections; once the thread that uses them has ended."""
@@ -284,7 +280,11 @@ class Exchange:
             )
 
     def _say(self, message: str, *arguments: object) -> None:
-        log.log(logging.WARNING if self.is_root else logging.INFO, message, *arguments)
+        said = message % arguments
+        known = said in self._said
+        self._said.add(said)
+        level = logging.WARNING if self.is_root and not known else logging.INFO
+        log.log(level, "%s", said)
 
 
 def _pack(features: Tensor | None, rows: int, dim: int, dtype: torch.dtype) -> Tensor:

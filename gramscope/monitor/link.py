@@ -81,7 +81,6 @@ class Link:
             MissedEventError: If the others meet at an event that this rank has not had.
             StoppedError: If there will be no connections any more.
         """
-        self._store.open()
         if self._is_connecting:  # a thread died at it
             self._store.put(self._gone)
         while self._store.has(self._gone):
@@ -117,12 +116,6 @@ class Link:
         self._stop.set()
         self._store.put(f"off/{self._rank}")
         self._store.put(self._gone)
-
-    def give_up(self) -> None:
-        """The same where no thread may have spoken yet; the first time, waits for the store."""
-        if not self._stop.is_set():
-            self._store.open()
-            self.stop()
 
     def close(self) -> None:
         """Let go of everything; once the thread that uses it has ended."""
@@ -195,6 +188,4 @@ class Link:
 
 def stay_away(rank: int, name: str) -> None:
     """Tell the other ranks that this one has no link of that name, and will have none."""
-    store = Store(name)
-    store.open()
-    store.put(f"off/{rank}")
+    Store(name).put(f"off/{rank}")

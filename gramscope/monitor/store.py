@@ -25,22 +25,18 @@ the store's server asks who that is, of DNS, and waits."""
 class Store:
     """Words that ranks tell each other without meeting.
 
-    An operation of a client waits for those before it, so there is one for each purpose.
+    An operation of a client waits for those before it, so there is one for each purpose. One that
+    fails is not made anew while this store is used: that would wait, for minutes, for a server that
+    may have ended.
     Construct it on every rank at the same point, with the same name if it has one.
     """
 
     def __init__(self, name: str | None = None) -> None:
         self._prefix = f"gramscope/{name or next(_stores)}"
         self._default: Any = dist.distributed_c10d._get_default_store()
-        self._clients: dict[str, Any] = {}
         self.heals = hasattr(self._default, "clone")
         """Whether connections can be made over it while training uses its own."""
-
-    def open(self) -> None:
-        """Make what is missing or broken; may wait for the store's server."""
-        for purpose in ("say", "ask"):
-            if purpose not in self._clients:
-                self._clients[purpose] = self._take(purpose)
+        self._clients = {purpose: self._take(purpose) for purpose in ("say", "ask")}
 
     def close(self) -> None:
         """Leave the clients to others."""
@@ -53,7 +49,7 @@ class Store:
         if client is not None:
             try:
                 self._prefixed(client).set(key, value)
-            except Exception:  # its server has ended, or it is to be made anew
+            except Exception:
                 self._clients.pop("say", None)
 
     def has(self, *keys: str) -> bool:
@@ -76,9 +72,11 @@ class Store:
         self._put_back("connect")
 
     def _ask(self, question: Callable[[PrefixStore], Any]) -> Any:
-        self.open()
+        client = self._clients.get("ask")
+        if client is None:
+            raise ConnectionError("training's store does not answer")
         try:
-            return question(self._prefixed(self._clients["ask"]))
+            return question(self._prefixed(client))
         except Exception:
             # The answer may come yet, and be taken for the next one's.
             self._clients.pop("ask", None)
