@@ -10,7 +10,7 @@ import functools
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 __all__ = ["guarded"]
 
@@ -41,7 +41,7 @@ def guarded(
                 _contain(self, by, error, args, kwargs)
                 return otherwise()
 
-        return enter  # type: ignore[return-value]
+        return cast(Entry, enter)
 
     return decorate
 

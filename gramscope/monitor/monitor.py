@@ -53,7 +53,8 @@ class Monitor:
         save_dir: Where events are kept as files (rank 0 only); ``None``: nowhere. It stays there
             when the working directory changes.
         max_pending: Events that may wait before new ones are skipped.
-        timeout_s: Seconds to wait for a peer, for a picture, and for everything in `close`.
+        timeout_s: Seconds to wait for a picture, and for everything in `close`; a peer has
+            longer, see `Engine`.
         publish: Called with each event as `finished` takes it, before it is accounted for; it may
             call `Event.skip` or `Event.remark`. ``Event.png`` holds the picture.
         prepare: Called with each drawn event on a thread of the monitor's, for what is slow in

@@ -98,7 +98,7 @@ class Worker(Generic[Item]):
             pass
 
     def put(self, item: Item) -> None:
-        """Queue one item; never waits."""
+        """Queue one item; waits for nothing but the start of a thread where one has died."""
         if not self._revive():
             self._abandon(item, None)
             return
