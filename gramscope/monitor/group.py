@@ -21,7 +21,7 @@ __all__ = ["Group", "StoppedError"]
 
 _SLICE = timedelta(seconds=0.5)
 _POLL_S = 0.1
-_EXIT_S = 20.0
+_EXIT_S = 120.0
 
 
 class StoppedError(Exception):
@@ -92,7 +92,7 @@ class Group:
 
     def _connect(self, store: Store, generation: int, place: int, size: int) -> Any:
         """On another thread, because nothing breaks it off where a member stays away."""
-        patience = timedelta(seconds=5 + size / 20)  # all are at it
+        patience = timedelta(seconds=min(5 + size / 20, self._patience_s))  # all are at it
         if _timeout_setter(dist.ProcessGroupGloo) is None:
             patience = self._longest
         made: Future[Any] = Future()
@@ -100,7 +100,8 @@ class Group:
         thread = threading.Thread(target=_make, args=arguments, daemon=True)
         thread.name = "gramscope-connect"
         thread.start()
-        outlast(thread, _EXIT_S)
+        # Gloo waits for a peer's address once, and five times as long for the peer itself.
+        outlast(thread, min(6 * patience.total_seconds() + 5, _EXIT_S))
         deadline = time.monotonic() + self._patience_s
         while thread.is_alive():
             thread.join(_POLL_S)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +128,15 @@ def test_a_rank_that_leaves_is_known_at_once_whoever_holds_its_connections(tmp_p
 
     assert found["events"][2:] == [[step, 4, "rank 1: peer_lost"] for step in (3, 4, 5, 6)]
     assert found["close_s"] < 10.0, "not the patience of 60 s"
+
+
+def test_a_program_that_ends_while_it_connects_to_a_dead_rank_has_not_failed() -> None:
+    script = str(Path(__file__).with_name("half_met.py"))
+
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+
+    assert "TimeoutError: another rank has not come within 0.3 s" in done.stderr
+    assert done.returncode == 1, done.stderr
 
 
 @pytest.mark.parametrize("rank", [0, 1])
