@@ -137,13 +137,13 @@ def _to_log_image(logger: Any, event: Event, scalars: dict[str, float], step: in
 
 def _to_tensorboard(logger: Any, event: Event, scalars: dict[str, float], step: int) -> None:
     writer = getattr(logger.experiment, "file_writer", None)
-    if type(writer).__module__ == "torch.utils.tensorboard.writer":
+    if writer is not None and type(writer).__module__ == "torch.utils.tensorboard.writer":
         # The PNG goes in as it is: `add_image` would encode it again, on the training thread.
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         image = Summary.Image(encoded_image_string=event.png, **_size(event))
         summary = Summary(value=[Summary.Value(tag=event.log_key, image=image)])
-        writer.add_summary(summary, step)  # type: ignore[union-attr]
+        writer.add_summary(summary, step)
     else:  # tensorboardX
         pixels = numpy.asarray(_image(event))
         logger.experiment.add_image(event.log_key, pixels, step, dataformats="HWC")

@@ -21,7 +21,6 @@ __all__ = ["Group", "StoppedError"]
 
 _SLICE = timedelta(seconds=0.5)
 _POLL_S = 0.1
-_EXIT_S = 120.0
 
 
 class StoppedError(Exception):
@@ -101,7 +100,7 @@ class Group:
         thread.name = "gramscope-connect"
         thread.start()
         # Gloo waits for a peer's address once, and five times as long for the peer itself.
-        outlast(thread, min(6 * patience.total_seconds() + 5, _EXIT_S))
+        outlast(thread, 6 * patience.total_seconds() + 5)
         deadline = time.monotonic() + self._patience_s
         while thread.is_alive():
             thread.join(_POLL_S)

@@ -14,16 +14,18 @@ __all__ = ["outlast", "use_one_core"]
 
 log = logging.getLogger(__name__)
 
+_LONGEST_S = 120.0
+
 _awaited: WeakKeyDictionary[threading.Thread, float] = WeakKeyDictionary()
 
 
-def outlast(thread: threading.Thread, seconds: float) -> None:
-    """Have the program end after a thread, if that takes no longer than this.
+def outlast(thread: threading.Thread, seconds: float = _LONGEST_S) -> None:
+    """Have the program end after a thread, if that takes no longer than this, or two minutes.
 
     One that comes back from torch's C++ code into an interpreter that has ended aborts the
     process, and a run that went well would be called failed.
     """
-    _awaited[thread] = seconds
+    _awaited[thread] = min(seconds, _LONGEST_S)
 
 
 @atexit.register  # before anybody's who ends threads, so that it is called after them

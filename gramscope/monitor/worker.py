@@ -14,7 +14,6 @@ from gramscope.monitor.threads import outlast
 __all__ = ["Worker"]
 
 _START_S = 10.0
-_EXIT_S = 120.0
 
 Item = TypeVar("Item")
 
@@ -134,7 +133,7 @@ class Worker(Generic[Item]):
         if self._thread is not None and self._lives():
             self._thread.join(1.0)
             if self._lives():
-                outlast(self._thread, _EXIT_S)
+                outlast(self._thread)
         return not self._lives()
 
     def _ring(self) -> None:

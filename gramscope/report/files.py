@@ -10,8 +10,8 @@ import yaml  # type: ignore[import-untyped]
 __all__ = ["ReportError", "plain", "read_yaml"]
 
 # Configs may hold objects (paths, for instance) that a safe loader rejects; none matters here.
-_Loader = type("_Loader", (yaml.SafeLoader,), {})
-_Loader.add_multi_constructor("", lambda loader, suffix, node: None)  # type: ignore[attr-defined]
+_Loader: Any = type("_Loader", (yaml.SafeLoader,), {})
+_Loader.add_multi_constructor("", lambda loader, suffix, node: None)
 
 
 class ReportError(Exception):

@@ -16,7 +16,7 @@ import traceback
 import warnings
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytorch_lightning as pl
@@ -185,7 +185,7 @@ class _Module(pl.LightningModule):
             self._faults.begin(step)
         outputs = self.model(self._rows(step))
         self._end(step)
-        return dict.get(outputs, "loss")  # type: ignore[return-value]
+        return cast(Tensor, dict.get(outputs, "loss"))
 
     def _rows(self, step: int) -> Tensor:
         generator = torch.Generator().manual_seed(RANKS * step + self._rank)

@@ -1,4 +1,4 @@
-"""The first of two ranks, whose peer is killed when it has told how it can be reached."""
+"""The first of two ranks, whose peer is gone once it has told how it can be reached."""
 
 from __future__ import annotations
 

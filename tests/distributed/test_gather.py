@@ -113,6 +113,7 @@ def test_a_rank_that_is_only_late_loses_nothing(tmp_path: Path) -> None:
     assert found["events"] == [[step, 8, None] for step in range(1, 13)]
 
 
+@pytest.mark.slow
 def test_ranks_that_lost_one_another_meet_again(tmp_path: Path) -> None:
     found = heal(tmp_path, 3, away_s=4.0, patience_s=1.0, steps=30)
 
@@ -129,6 +130,7 @@ def test_a_rank_that_leaves_is_known_at_once_whoever_holds_its_connections(tmp_p
     assert found["close_s"] < 10.0, "not the patience of 60 s"
 
 
+@pytest.mark.slow
 def test_a_program_that_ends_while_it_connects_to_a_dead_rank_has_not_failed() -> None:
     script = str(Path(__file__).with_name("half_met.py"))
 
