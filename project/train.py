@@ -9,16 +9,24 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import hydra
 from omegaconf import DictConfig
 
 __all__ = ["CONFIG_DIR", "main"]
 
+# What Hydra asks for from 1.4 on, and what it no longer wants to hear.
+_SETTINGS: dict[str, Any] = (
+    {"version_base": "1.3"}
+    if hydra.__version__ < "1.4"
+    else {"execution_whitelist": ["gramscope.*", "project.*", "pytorch_lightning.*", "torch.*"]}
+)
+
 CONFIG_DIR = Path(__file__).resolve().parents[1] / "conf"
 
 
-@hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="train")
+@hydra.main(**_SETTINGS, config_path=str(CONFIG_DIR), config_name="train")
 def _hydra_main(cfg: DictConfig) -> float | list[float] | None:
     from project.job.run import train
 

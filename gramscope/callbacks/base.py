@@ -17,15 +17,16 @@ from typing import Any
 
 from typing_extensions import override
 
-from gramscope.callbacks._lightning import Callback
+from gramscope.callbacks._lightning import Callback, rank_zero_info
 from gramscope.callbacks.cadence import Cadence
 from gramscope.callbacks.cost import Cost
 from gramscope.callbacks.loggers import Publisher, takes_images
 from gramscope.callbacks.parcel import Parcel
 from gramscope.callbacks.seen import Seen
 from gramscope.callbacks.source import FeatureSource
+from gramscope.config import reminder
 from gramscope.config.callbacks import MonitorConfig, watching
-from gramscope.config.names import Names, clashes, names
+from gramscope.config.names import Names, clashes, names, same
 from gramscope.config.settings import is_url
 from gramscope.diagnosis import NUMBERS
 from gramscope.events.files import directory_of
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 
 _LONG_S = 30.0
 """Seconds after which this rank says that it waits for the others."""
+
+_ATTACHED = "gramscope: {} asks for feature_key={!r}, which this Trainer now watches."
 
 _ALONE = (
     "The gram callback of rank %d for feature_key=%r waits for those of the other ranks; a trainer "
@@ -77,6 +80,8 @@ class MonitorCallback(Callback):
         self.config = config
         self.engine: Engine | None = None
         """The first callback's is that of all; ``None`` outside of fits."""
+        self.attached: str | None = None
+        """What asked for it, where the program has not given it to its trainer itself."""
         self._seen_here = Seen(Names(config.log_key, "representation"))
         self._parcel = Parcel()
         self._root = ""
@@ -168,14 +173,16 @@ class MonitorCallback(Callback):
             module=config.module,
             log_every_n_steps=config.log_every_n_steps,
             max_samples=config.max_samples,
-            capture=config.capture.value,
+            capture=config.capture,
+            **({"attached": True} if self.attached else {}),  # its twin may be there, see `setup`
         )
 
     @override
     @guarded(dict)
     def state_dict(self) -> dict[str, Any]:
-        # The cadence follows the trainer's `global_step`.
-        return self._seen.account.state()
+        # The cadence follows the trainer's `global_step`. Files of a program that does not know of
+        # this callback are to hold nothing of it.
+        return {} if self.attached else self._seen.account.state()
 
     @override
     @guarded()
@@ -185,9 +192,20 @@ class MonitorCallback(Callback):
     @override
     @guarded()
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        reminder.met()
+        if self.attached and stage == "fit":
+            self._introduce(trainer)
         # A forked process goes on from an earlier one's, if the process that forked has not yet.
         if trainer.is_global_zero:
             self._receive()
+
+    def _introduce(self, trainer: Any) -> None:
+        """Say where this comes from; or go, if the program has added the same after all."""
+        mine, others = self.config, [c for c in watching(trainer.callbacks) if not c.attached]
+        if any(same(mine, other.config) for other in others):
+            trainer.callbacks = [c for c in trainer.callbacks if c is not self]
+        else:
+            rank_zero_info(_ATTACHED.format(self.attached, mine.feature_key))
 
     @override
     @guarded(by="stay_off")

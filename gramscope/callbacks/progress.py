@@ -30,6 +30,7 @@ class MonitorProgressBar(TQDMProgressBar):
 
     def __init__(self, refresh_rate: int = 1) -> None:
         self.config = MonitorProgressBarConfig.of(locals())
+        self.attached: str | None = None
         super().__init__(refresh_rate=refresh_rate)
 
     @override

@@ -33,7 +33,8 @@ class FeatureSource:
         self._config = config
         self._monitor = monitor
         self._cost = cost
-        self._place = config.capture  # of `auto`'s, once it is known where this run has them
+        # Of `auto`'s, once it is known where this run has them.
+        self._place = Capture(config.capture)
         self._hook: ForwardHook | None = None
         self._hook_error: FeatureError | None = None
         self._hook_calls = 0
@@ -129,7 +130,7 @@ class FeatureSource:
             capture.error = self._hook_error or self._uncalled()
         capture.end_micro_batch()
         if capture.error is not None:
-            self._place = self._config.capture  # perhaps they come from elsewhere now
+            self._place = Capture(self._config.capture)  # perhaps they come from elsewhere now
 
     def _uncalled(self) -> FeatureError | None:
         """Why nothing came, if the watched module was never seen to run."""

@@ -39,10 +39,6 @@ class Capture(str, Enum):
     # A forward pass of its own, for models that show no features while they train.
     extra_forward = "extra_forward"
 
-    def __str__(self) -> str:
-        """As an override spells it: Hydra's completion shows this."""
-        return self.value
-
 
 @dataclass
 class MonitorConfig(CallbackConfig):
@@ -71,8 +67,8 @@ class MonitorConfig(CallbackConfig):
         "`<log_key>/<feature_key>`",
         text,
     )
-    capture: Capture = setting(  # noqa: RUF009 - members of an Enum don't change
-        Capture.auto,
+    capture: str = setting(
+        Capture.auto.value,
         "where the features are taken: `outputs` (of `training_step`), `forward_hook` (what the "
         "watched module returns during the step), `auto` (the first of these that has the key) "
         "or `extra_forward` (a forward pass of its own in evaluation mode on the batch, or on its "

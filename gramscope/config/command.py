@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import textwrap
 from collections.abc import Mapping
-from enum import Enum
 
 __all__ = ["add"]
 
@@ -27,6 +26,7 @@ def _run(arguments: argparse.Namespace) -> None:
     features = SUB_GROUPS["gram/feature"].options
     _print_options({name: features[feature] for name, feature in PRESETS.items()})
     _print_options({name: config.__doc__ for name, config in OTHERS.items()})
+    print("\nAnywhere in a config: +gramscope@PLACE=FEATURE, with an option of gram/feature.")
     print("\nOptions: GROUP=OPTION for the preset gram, GROUP@callbacks.NAME=OPTION for another.")
     for group, (parameter, options, default) in SUB_GROUPS.items():
         unless = "the preset's own" if group == "gram/feature" else default
@@ -45,6 +45,4 @@ def _print_options(options: Mapping[str, object]) -> None:
 
 def _yaml(value: object) -> object:
     """Spell a value as an override does."""
-    if isinstance(value, Enum):
-        return value.value
     return "null" if value is None else value

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import hydra.utils
 from hydra.errors import CompactHydraException, InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
-from gramscope.config.callbacks import watching
+from gramscope.config.callbacks import GramMatrixConfig, MonitorProgressBarConfig, watching
 from gramscope.config.names import clashes
 from gramscope.config.presets import PRESETS
 
 __all__ = ["ConfigError", "build", "callback_nodes", "instantiate_callbacks"]
+
+# Wrong values and names, missing files: the user's to mend. Anything else is a bug, and keeps its
+# own trace.
+_MENDABLE = (ValueError, TypeError, OSError)
+
+_OURS = {c._target_.rpartition(".")[2] for c in (GramMatrixConfig, MonitorProgressBarConfig)}
 
 
 class ConfigError(CompactHydraException, ValueError):
@@ -78,18 +86,29 @@ def build(node: Any, key: str, *, partial: bool = False) -> Any:
     try:
         _require_values(node, key)
         # Plain lists and dicts, since few constructors know OmegaConf's.
-        return instantiate(node, _convert_="all", **({"_partial_": True} if partial else {}))
+        with _allowed(str(node["_target_"])):
+            return instantiate(node, _convert_="all", **({"_partial_": True} if partial else {}))
     except InterpolationResolutionError as error:
         raise ConfigError(f"`{key}` can't be set up: {error}") from error
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, ConfigError):
             raise cause from None
-        # Wrong values and names, missing files: the user's to mend. Anything else is a bug, and
-        # keeps its own trace.
-        if isinstance(cause, (ValueError, TypeError, OSError)):
+        if isinstance(cause, _MENDABLE):
             raise ConfigError(f"`{key}` can't be set up: {cause}") from error
         raise
+    except ConfigError:
+        raise
+    except _MENDABLE as error:  # Hydra, from 1.4 on, lets them through as they are
+        raise ConfigError(f"`{key}` can't be set up: {error}") from error
+
+
+def _allowed(target: str) -> AbstractContextManager[Any]:
+    """Where Hydra (from 1.4 on) makes only what a whitelist names: let it make ours."""
+    allow = getattr(hydra.utils, "execution_whitelist", None)
+    package, name = target.partition(".")[0], target.rpartition(".")[2]
+    ours = package == "gramscope" and name in _OURS  # by whatever path it is imported
+    return allow(target) if allow is not None and ours else nullcontext()
 
 
 def _require_values(node: Any, key: str) -> None:

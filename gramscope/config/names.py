@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gramscope.config.callbacks import MonitorConfig
 
-__all__ = ["Names", "clashes", "names"]
+__all__ = ["Names", "clashes", "names", "same"]
 
 
 class Names(NamedTuple):
@@ -36,6 +36,11 @@ def clashes(configs: Sequence[MonitorConfig]) -> list[list[int]]:
     for position, config in enumerate(configs):
         alike[config.log_key, config.feature_key].append(position)
     return [positions for positions in alike.values() if len(positions) > 1]
+
+
+def same(one: MonitorConfig, other: MonitorConfig) -> bool:
+    """Whether what `one` asks for is watched by `other`, however often and with how many rows."""
+    return one.feature_key == other.feature_key and one.module in (None, other.module)
 
 
 def _numbered(given: list[str]) -> list[str]:

@@ -1,40 +1,27 @@
-"""The presets that the Hydra plugin adds to the group `callbacks`, and their sub-groups.
+"""The presets that every Hydra application can compose, and their sub-groups.
 
-A preset is stored for the package `_global_`; its own defaults list picks one option of each
-sub-group *at the preset's node*.
+A preset of the group `callbacks` is for the package `_global_`; its own defaults list picks
+one option of each sub-group *at the preset's node*.
 So several presets compose side by side, and each can be given other options.
-Sub-group options are plain dicts: they then merge into the preset's typed node, which checks
-names and types.
+A preset of the group `gramscope` is the node itself, which `@` puts anywhere.
+Sub-group options are plain dicts: they then merge into the preset's node, which checks names,
+types and values.
 Neither torch nor Lightning is imported here; see the package docstring.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any, NamedTuple
 
-from hydra.core.config_store import ConfigNode, ConfigStore
-from omegaconf import OmegaConf
+from omegaconf import DictConfig
 
-from gramscope.config.callbacks import (
-    Capture,
-    GramMatrixConfig,
-    MonitorProgressBarConfig,
-)
+from gramscope.config.callbacks import Capture, GramMatrixConfig, MonitorProgressBarConfig
+from gramscope.config.nodes import node
+from gramscope.config.settings import CallbackConfig
 
-__all__ = [
-    "OTHERS",
-    "PRESETS",
-    "SUB_GROUPS",
-    "Entry",
-    "SubGroup",
-    "entries",
-    "is_gram_target",
-    "register",
-]
-
-PROVIDER = "hydra-gramscope"
+__all__ = ["OTHERS", "PRESETS", "SUB_GROUPS", "Entry", "SubGroup", "entries", "is_gram_target"]
 
 SHARED_DIR = "${oc.select:gram_dir,null}"
 """Where all presets keep their files, if the application's config says so at its top level."""
@@ -48,7 +35,7 @@ PRESETS = {
 }
 
 # presets without sub-groups -> what they are
-OTHERS: dict[str, type[Any]] = {"monitor_progress_bar": MonitorProgressBarConfig}
+OTHERS: dict[str, type[CallbackConfig]] = {"monitor_progress_bar": MonitorProgressBarConfig}
 
 
 class SubGroup(NamedTuple):
@@ -93,89 +80,52 @@ SUB_GROUPS = {
 }
 
 
-class Entry(NamedTuple):
-    """One config of the store."""
-
-    group: str
-    name: str
-    package: str
-    node: dict[str, Any]
-
-
-def _preset(name: str, feature: str) -> Entry:
-    # `gram` is the plain package `callbacks.gram` of the sub-groups themselves: without `@`,
-    # its options read `gram/feature=student` on the command line.
-    at = "" if name == "gram" else f"@callbacks.{name}"
-    chosen = {group: sub.default for group, sub in SUB_GROUPS.items()} | {"gram/feature": feature}
-    defaults: list[Any] = ["_self_", *({f"/{g}{at}": option} for g, option in chosen.items())]
-    return _callback(name, GramMatrixConfig, defaults)
-
-
-def _callback(name: str, config: type[Any], defaults: Sequence[Any] = ()) -> Entry:
-    node: dict[str, Any] = {"defaults": [*defaults]} if defaults else {}
-    return Entry("callbacks", name, "_global_", {**node, "callbacks": {name: config}})
-
-
-def entries() -> Iterator[Entry]:
-    """Yield every config this plugin provides."""
-    for group, (parameter, options, _) in SUB_GROUPS.items():
-        for name, value in options.items():
-            yield Entry(group, name, "callbacks.gram", {parameter: value})
-    for name, feature in PRESETS.items():
-        yield _preset(name, feature)
-    for name, config in OTHERS.items():
-        yield _callback(name, config)
-
-
 def is_gram_target(target: object) -> bool:
     """Whether a config's `_target_` names our callback, by whatever path it is imported."""
     return str(target).rpartition(".")[2] == GramMatrixConfig._target_.rpartition(".")[2]
 
 
-def register(store: ConfigStore | None = None) -> None:
-    """Put every entry into Hydra's store; what an application has put there itself stays."""
-    for entry in entries():
-        _put(entry, store or ConfigStore.instance())
+class Entry(NamedTuple):
+    """One config of a group."""
+
+    package: str
+    make: Callable[[], dict[str, Any] | DictConfig]
 
 
-def _put(entry: Entry, store: ConfigStore) -> None:
-    group: dict[str, Any] = store.repo
-    for part in entry.group.split("/"):
-        group = group.setdefault(part, {})
-    stored = group.setdefault(f"{entry.name}.yaml", _Stored(entry))
-    if not _same(stored, entry):
-        warnings.warn(
-            f"hydra-gramscope leaves the config '{entry.group}/{entry.name}' to this "
-            f"application, which has stored another under that name; "
-            f"presets of hydra-gramscope that name it get the application's.",
-            stacklevel=3,
-        )
+@cache
+def entries() -> dict[str, dict[str, Entry]]:
+    """Every config, by group and name; made when it is asked for, because most never are."""
+    groups: dict[str, dict[str, Entry]] = {"callbacks": {}, "gramscope": {}}
+    for group, (parameter, options, _) in SUB_GROUPS.items():
+        groups[group] = {
+            name: Entry("callbacks.gram", partial(dict, {parameter: value}))
+            for name, value in options.items()
+        }
+    for name, feature in PRESETS.items():
+        groups["callbacks"][name] = Entry("_global_", partial(_preset, name, feature))
+    for name, config in OTHERS.items():
+        groups["callbacks"][name] = Entry("_global_", partial(_callback, name, config))
+    for feature in SUB_GROUPS["gram/feature"].options:
+        groups["gramscope"][feature] = Entry("callbacks.gramscope", partial(_flat, feature))
+    return groups
 
 
-class _Stored(ConfigNode):
-    """An entry in the store that builds its node when it is asked for.
-
-    Every Hydra application fills the store and copies all of it at each composition; most use no
-    preset.
-    """
-
-    def __init__(self, entry: Entry) -> None:
-        self.entry = entry
-        self.name, self.group, self.package = f"{entry.name}.yaml", entry.group, entry.package
-        self.provider = PROVIDER
-
-    def __getattr__(self, name: str) -> Any:
-        # Hydra's `load` copies this object and sets `node` on the copy.
-        if name != "node":
-            raise AttributeError(name)
-        return OmegaConf.structured(self.entry.node)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Stored:
-        return self  # nobody changes it
+def _preset(name: str, feature: str) -> dict[str, Any]:
+    # `gram` is the plain package `callbacks.gram` of the sub-groups themselves: without `@`,
+    # its options read `gram/feature=student` on the command line.
+    at = "" if name == "gram" else f"@callbacks.{name}"
+    return {"defaults": _defaults(feature, at), **_callback(name, GramMatrixConfig)}
 
 
-def _same(stored: ConfigNode, entry: Entry) -> bool:
-    if isinstance(stored, _Stored):
-        return stored.entry == entry
-    same: bool = stored.package == entry.package and stored.node == OmegaConf.structured(entry.node)
-    return same
+def _callback(name: str, config: type[CallbackConfig]) -> dict[str, Any]:
+    return {"callbacks": {name: node(config)}}
+
+
+def _flat(feature: str) -> DictConfig:
+    return node(GramMatrixConfig, defaults=_defaults(feature, "@_here_"))
+
+
+def _defaults(feature: str, at: str) -> list[Any]:
+    """One option of each sub-group for a preset's node."""
+    chosen = {group: sub.default for group, sub in SUB_GROUPS.items()} | {"gram/feature": feature}
+    return ["_self_", *({f"/{group}{at}": option} for group, option in chosen.items())]

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 __all__ = [
     "CallbackConfig",
+    "Check",
     "configured_by",
     "directory",
     "helps",
@@ -23,6 +24,7 @@ __all__ = [
     "optional",
     "seconds",
     "setting",
+    "settings",
     "text",
     "whole_number",
 ]
@@ -59,18 +61,18 @@ class CallbackConfig:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        for name, field in _settings(type(self)).items():
+        for name, field in settings(type(self)).items():
             setattr(self, name, field.metadata["check"](name, getattr(self, name)))
 
     @classmethod
     def of(cls: type[Config], arguments: Mapping[str, Any]) -> Config:
         """Make one from a constructor's `locals()`."""
-        return cls(**{name: arguments[name] for name in _settings(cls)})
+        return cls(**{name: arguments[name] for name in settings(cls)})
 
 
 def helps(config: type[CallbackConfig]) -> dict[str, str]:
     """What each setting means, by name, in order."""
-    return {name: field.metadata["help"] for name, field in _settings(config).items()}
+    return {name: field.metadata["help"] for name, field in settings(config).items()}
 
 
 def configured_by(config: type[CallbackConfig]) -> Callable[[Class], Class]:
@@ -78,7 +80,7 @@ def configured_by(config: type[CallbackConfig]) -> Callable[[Class], Class]:
 
     def decorate(callback: Class) -> Class:
         callback.__doc__ = f"{inspect.cleandoc(callback.__doc__ or '')}\n\nArgs:\n{_documented()}"
-        for name in _settings(config):
+        for name in settings(config):
             if not hasattr(callback, name):  # Lightning's own
                 setattr(callback, name, _attribute(name))
         return callback
@@ -91,7 +93,8 @@ def configured_by(config: type[CallbackConfig]) -> Callable[[Class], Class]:
     return decorate
 
 
-def _settings(config: type[CallbackConfig]) -> dict[str, dataclasses.Field[Any]]:
+def settings(config: type[CallbackConfig]) -> dict[str, dataclasses.Field[Any]]:
+    """The field of each setting, by name, in order."""
     return {f.name: f for f in dataclasses.fields(config) if not f.name.startswith("_")}
 
 
@@ -138,11 +141,11 @@ def text(name: str, value: Any) -> str:
 
 
 def one_of(choices: type[Enum]) -> Check:
-    """A check for members of an Enum, or their values."""
+    """A check for the values of an Enum of strings, or its members; gives the value."""
 
-    def check(name: str, value: Any) -> Enum:
+    def check(name: str, value: Any) -> str:
         try:
-            return choices(value)
+            return str(choices(value).value)
         except ValueError:
             listed = ", ".join(repr(choice.value) for choice in choices)
             raise ValueError(

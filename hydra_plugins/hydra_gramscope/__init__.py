@@ -1,11 +1,8 @@
-"""Hydra plugin: Hydra's plugin scan imports this module, and the presets are there.
+"""Hydra plugin: Hydra's plugin scan finds the presets' source here.
 
-Every Hydra application on the machine pays for this import, and anything but an ImportError
-raised here would stop that application from starting.
-So it stays small, imports no torch and raises nothing.
-It adds nothing to the search path.
+Hydra 1.4 finds it by entry points, too, and takes both for one.
 """
 
-from gramscope.config.presets import register
+from gramscope.config.source import PresetSearchPath, PresetSource
 
-register()
+__all__ = ["PresetSearchPath", "PresetSource"]

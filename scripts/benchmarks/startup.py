@@ -4,7 +4,7 @@ Two fresh environments hold what Hydra needs, nothing of the checkout, and are a
 wheel. In each round an application that does nothing starts once in each way, in random order;
 wall and CPU time of the whole processes of a round are compared. `again` is a second start without
 the plugin: what that seems to cost is the measurement's own error. `import` is what Hydra's plugin
-scan says of ours; beyond that Hydra copies its whole store whenever it composes.
+scan says of ours.
 
 Exits with 1 if the plugin gives no presets there, or imports torch, numpy, Lightning, Matplotlib
 or W&B, be they installed or not.

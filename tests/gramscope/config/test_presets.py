@@ -6,19 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
+from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, MissingConfigException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from gramscope.config.callbacks import GramMatrixConfig
-from gramscope.config.presets import PRESETS, SUB_GROUPS, register
+from gramscope.config.presets import PRESETS, SUB_GROUPS
+from tests import composing
 
-DEFAULTS = {
-    key: value.value if hasattr(value, "value") else value
-    for key, value in vars(GramMatrixConfig()).items()
-}
+DEFAULTS = vars(GramMatrixConfig())
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +36,7 @@ def application(tmp_path: Path) -> Iterator[None]:
     ]:
         (tmp_path / group).mkdir()
         (tmp_path / group / f"{name}.yaml").write_text(text)
-    with initialize_config_dir(version_base="1.3", config_dir=str(tmp_path)):
+    with composing.application(tmp_path):
         yield
     HydraConfig.instance().cfg = None
 
@@ -55,7 +52,7 @@ def callbacks(*overrides: str, directory: str | None = None) -> dict[str, Any]:
     if directory is not None:
         composed.hydra.runtime.output_dir = directory
         HydraConfig.instance().set_config(composed)
-    config = OmegaConf.to_container(composed.callbacks, resolve=True, enum_to_str=True)
+    config = OmegaConf.to_container(composed.callbacks, resolve=True)
     assert isinstance(config, dict)
     assert config.pop("early_stopping") == {"_target_": "somewhere.EarlyStopping"}
     return config
@@ -175,16 +172,20 @@ def test_a_misspelt_name_is_answered_with_the_names_there_are(
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("callbacks.gram.max_sample=3", "'max_sample' not in 'GramMatrixConfig'"),
+        ("callbacks.gram.max_sample=3", "Key 'max_sample' is not in struct"),
         ("callbacks.gram.max_samples=many", "'many' .* could not be converted to Integer"),
+        ("callbacks.gram.max_samples=null", "not Optional|Incompatible value 'None'"),
         (
             "callbacks.gram.capture=hook",
-            r"expected one of \[auto, outputs, forward_hook, extra_forward\]",
+            "`capture` to be one of 'auto', 'outputs', 'forward_hook', 'extra_forward', "
+            "but got 'hook'",
         ),
+        ("callbacks.gram.max_samples=0", "`max_samples` to be at least 1, but got 0"),
+        ("callbacks.gram.timeout_s=-1", "`timeout_s` to be a finite number of seconds above 0"),
     ],
-    ids=["unknown key", "wrong type", "no such choice"],
+    ids=["unknown key", "wrong type", "null", "no such choice", "out of range", "no time"],
 )
-def test_unknown_keys_and_wrong_types_fail_while_composing(override: str, said: str) -> None:
+def test_unknown_keys_and_wrong_values_fail_while_composing(override: str, said: str) -> None:
     with pytest.raises(ConfigCompositionException) as caught:
         callbacks("+callbacks=gram", override)
 
@@ -192,33 +193,32 @@ def test_unknown_keys_and_wrong_types_fail_while_composing(override: str, said: 
     assert re.search(said, f"{caught.value}\n{caught.value.__cause__}")
 
 
-class TestRegister:
-    """Filling the store."""
+@pytest.mark.parametrize("feature", SUB_GROUPS["gram/feature"].options)
+def test_the_flat_spelling_is_the_node_itself(feature: str) -> None:
+    composed = callbacks(f"+gramscope={feature}", "callbacks.gramscope.max_samples=7")
 
-    @pytest.fixture
-    def store(self) -> ConfigStore:
-        """A store of the test's own; Hydra's is a singleton."""
-        store = object.__new__(ConfigStore)
-        store.repo = {}
-        return store
+    feature_key = SUB_GROUPS["gram/feature"].options[feature]
+    assert composed["gramscope"] == {**DEFAULTS, "feature_key": feature_key, "max_samples": 7}
 
-    def test_a_second_time_changes_nothing(self, store: ConfigStore) -> None:
-        register(store)
-        before = {group: dict(nodes) for group, nodes in store.repo.items()}
 
-        register(store)
+@pytest.mark.parametrize("override", ["max_samples=0", "max_samples=many", "max_sample=3"])
+def test_the_flat_spelling_is_checked_alike(override: str) -> None:
+    with pytest.raises(ConfigCompositionException):
+        callbacks("+gramscope=teacher", f"callbacks.gramscope.{override}")
 
-        assert {group: dict(nodes) for group, nodes in store.repo.items()} == before
 
-    def test_what_an_application_has_stored_stays_and_is_told(self, store: ConfigStore) -> None:
-        own = {"max_samples": 48}
-        store.store(group="gram/samples", name="small", package="callbacks.gram", node=own)
-        store.store(group="callbacks", name="gram", node={"_target_": "somewhere.Gram"})
+def test_the_flat_spelling_goes_anywhere_with_options_of_its_own() -> None:
+    composed = compose(
+        "app",
+        [
+            "+gramscope@trainer.callbacks.mon=student",
+            "+gramscope@callbacks.a=teacher",
+            "+gramscope@callbacks.b=teacher",
+            "gram/samples@callbacks.b=small",
+            "trainer.callbacks.mon.log_every_n_steps=3",
+        ],
+    )
 
-        with pytest.warns(UserWarning, match="leaves the config") as warned:
-            register(store)
-
-        told = sorted(str(w.message).split("'")[1] for w in warned)
-        assert told == ["callbacks/gram", "gram/samples/small"]
-        kept: DictConfig = store.load("gram/samples/small.yaml").node
-        assert kept == own
+    assert composed.trainer.callbacks.mon.feature_key == "student_cls_token"
+    assert composed.trainer.callbacks.mon.log_every_n_steps == 3
+    assert [composed.callbacks[name].max_samples for name in ("a", "b")] == [128, 32]

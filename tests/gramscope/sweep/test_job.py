@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.composing import current
+
+PATHS = [Path(__file__).parents[3], *filter(None, [os.environ.get("PYTHONPATH")])]
+
 # Imports no torch: what is asked here needs none.
 APPLICATION = """
 import json
@@ -32,7 +36,7 @@ def application(tmp_path: Path) -> Path:
     """An application with an experiment that sweeps."""
     conf = tmp_path / "conf"
     (conf / "experiment").mkdir(parents=True)
-    (tmp_path / "app.py").write_text(APPLICATION)
+    (tmp_path / "app.py").write_text(current(APPLICATION))
     (conf / "app.yaml").write_text(
         "defaults: [_self_, {experiment: null}]\na: {lr: 1, size: 2}\nb: 3\n"
     )
@@ -47,7 +51,7 @@ def jobs(application: Path, *arguments: str) -> list[Any]:
     subprocess.run(
         [sys.executable, "app.py", *arguments],
         cwd=application,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, PATHS))},
         check=True,
         capture_output=True,
         timeout=60,
@@ -75,7 +79,7 @@ def test_options_of_a_group_that_are_swept(application: Path) -> None:
         "+callbacks=gram",
         "gram/samples=small,large",
         "hydra.sweep.dir=s",
-        "~b",
+        "~b=3",
     )
 
     assert said == [
@@ -85,7 +89,7 @@ def test_options_of_a_group_that_are_swept(application: Path) -> None:
 
 
 def test_an_experiment_that_sweeps(application: Path) -> None:
-    said = jobs(application, "experiment=grid", "b=7", "hydra.sweep.dir=s")
+    said = jobs(application, "-m", "experiment=grid", "b=7", "hydra.sweep.dir=s")
 
     assert [values for _, _, values, _ in said] == [{"a.lr": "1"}, {"a.lr": "2"}]
 

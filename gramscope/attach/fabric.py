@@ -1,0 +1,169 @@
+"""The gram matrix of a feature in a loop of Lightning Fabric, which tells callbacks little."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import weakref
+from contextlib import suppress
+from functools import partial
+from multiprocessing.util import Finalize
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from gramscope.callbacks._lightning import rank_zero_info
+from gramscope.callbacks.loggers import Publisher, takes_images
+from gramscope.config import reminder
+from gramscope.config.callbacks import MonitorConfig
+from gramscope.monitor import Monitor
+from gramscope.monitor.boundary import guarded
+from gramscope.monitor.capture import ForwardHook, StepCapture
+
+__all__ = ["FabricGramMatrix"]
+
+log = logging.getLogger(__name__)
+
+
+_NOT_SEEN = (
+    "%s asks for feature_key=%r, and training goes on without: Fabric has told of no module with "
+    "module=%r. It tells of those of `fabric.setup`, not of `fabric.setup_module`; a loop with "
+    "that one uses gramscope.Monitor."
+)
+
+
+class FabricGramMatrix:
+    """Watches what the modules that a Fabric has set up return in training.
+
+    A step is one of the optimizer that steps first after modules were set up. The features are
+    looked for in the output of each of these modules, or of the submodule that `module` names in
+    one of them; of accumulated gradients the first pass counts.
+
+    Args:
+        config: What to watch.
+        asked: What has asked for it.
+    """
+
+    def __init__(self, config: MonitorConfig, asked: str) -> None:
+        self.config = config
+        self._asked = asked
+        self._monitor: Monitor | None = None
+        self._at_exit: Finalize | None = None
+        self._roots: list[weakref.ref[nn.Module]] = []
+        self._hooks: list[ForwardHook] = []
+        self._capture: StepCapture | None = None
+        self._provisional = True
+        self._optimizer: weakref.ref[Any] | None = None
+        self._step = 0
+
+    @guarded()
+    def on_after_setup(self, fabric: Any, module: Any) -> None:
+        """Watch one more module; all ranks come here together, so that the monitors can meet."""
+        module = getattr(module, "module", module)  # as it was before Fabric wrapped it
+        if self._find(module) is None:
+            return
+        reminder.met()
+        self._roots.append(weakref.ref(module))
+        self._optimizer = None
+        if self._at_exit is None:
+            self._monitor = self._make_monitor(fabric)
+            self._at_exit = Finalize(None, self.close, exitpriority=0)  # of a launcher's process
+            atexit.register(self.close)  # of any other, before the monitor's own end
+            said = f"{self._asked} asks for feature_key={self.config.feature_key!r}"
+            rank_zero_info(f"gramscope: {said}, which this Fabric now watches.")
+        self._listen()
+
+    @guarded()
+    def on_after_optimizer_step(self, strategy: Any, optimizer: Any) -> None:
+        """Hand over a step that was due, and what has become of those before to the loggers."""
+        self._optimizer = self._optimizer or weakref.ref(optimizer)
+        if self._at_exit is None and not self._step:
+            self._step = 1
+            log.warning(_NOT_SEEN, self._asked, self.config.feature_key, self.config.module)
+        if self._monitor is None or optimizer is not self._optimizer():
+            return
+        self._step += 1
+        self._hand_over(None)
+        self._monitor.finished()
+        self._listen()
+
+    @guarded()
+    def close(self) -> None:
+        """Wait for the last events; at the end of the program, or of a process of a launcher."""
+        monitor, self._monitor = self._monitor, None
+        atexit.unregister(self.close)
+        self._disarm()
+        if monitor is not None:
+            monitor.close()
+            if monitor.is_root:
+                log.info("%s: %s", self.config.feature_key, dict(monitor.outcomes))
+
+    def recover(self, error: Exception, *_: Any, **__: Any) -> None:
+        """Let a due step end as skipped."""
+        log.warning("%s goes on without a step's rows after %r", type(self).__name__, error)
+        self._hand_over(error)
+
+    def give_up(self) -> None:
+        """Be off."""
+        monitor, self._monitor = self._monitor, None
+        if monitor is not None:
+            monitor.give_up()
+
+    @guarded()
+    def _on_forward(self, root: nn.Module, output: Any) -> None:
+        # Validation comes before the passes of the step under way, perhaps of a teacher that is
+        # in evaluation mode always: its latest pass counts until there is one in training mode.
+        if self._capture is not None and self._capture.offer(output, override=self._provisional):
+            self._provisional = not root.training
+
+    def _listen(self) -> None:
+        """Listen to the step under way if it is due."""
+        due = (self._step + 1) % self.config.log_every_n_steps == 0
+        if not due or self._monitor is None:
+            return
+        named = self.config.module is not None
+        self._disarm()
+        self._provisional = True
+        self._capture = self._capture or self._monitor.capture(bare_tensor=named)
+        for root in filter(None, (root() for root in self._roots)):
+            self._hooks.append(ForwardHook(self._find(root), partial(self._on_forward, root)))
+            self._hooks[-1].arm()
+
+    def _disarm(self) -> None:
+        for hook in self._hooks:
+            hook.disarm()
+        self._hooks.clear()
+
+    def _hand_over(self, error: Exception | None) -> None:
+        capture, self._capture = self._capture, None
+        if capture is not None and self._monitor is not None:
+            self._disarm()
+            capture.end_micro_batch()
+            self._monitor.submit(self._step, error or capture)
+
+    def _find(self, root: nn.Module) -> Any:
+        if self.config.module is None or self.config.module == ".":
+            return root
+        with suppress(AttributeError):
+            return root.get_submodule(self.config.module)
+        return None
+
+    def _make_monitor(self, fabric: Any) -> Monitor:
+        config = self.config
+        publisher = Publisher(fabric.loggers, "representation")
+        save_dir = config.save_dir
+        if save_dir is None and not any(map(takes_images, fabric.loggers)):
+            save_dir = str(Path("gram").absolute())
+            if fabric.is_global_zero:
+                log.warning("No logger takes images, so %s goes to %s.", config.log_key, save_dir)
+        return Monitor(
+            config.feature_key,
+            config.max_samples,
+            log_key=config.log_key,
+            save_dir=save_dir,
+            max_pending=config.max_pending,
+            timeout_s=config.timeout_s,
+            publish=publisher,
+            prepare=publisher.prepare,
+        )
