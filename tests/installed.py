@@ -20,6 +20,8 @@ from tests.sharing import once
 __all__ = ["KINDS", "checkout", "environment", "python", "variables", "wheel"]
 
 ROOT = Path(__file__).parents[1]
+# Other versions of Hydra and its friends, see `scripts/_matrix.py`.
+OVERLAY = os.environ.get("GRAMSCOPE_TEST_OVERLAY")
 KINDS = ("wheel", "sdist", "editable")
 
 
@@ -92,17 +94,22 @@ def _unpacked_sdist(out: Path, source: Path) -> Path:
 
 
 def environment(base: Path, kind: str) -> Path:
-    """Scripts directory of a fresh environment with the distribution and somebody's plugin."""
+    """Scripts directory of a fresh environment with the distribution and somebody's plugin.
+
+    Of the kind "nothing" it is without the distribution.
+    """
 
     def install(directory: Path) -> None:
         venv.create(directory, symlinks=True)
         pip = ["-m", "pip", f"--python={directory}/bin/python", "install", "--no-deps"]
-        python(*pip, "--no-index", "-q", str(wheel(base, kind)), cwd=directory)
+        if kind != "nothing":
+            python(*pip, "--no-index", "-q", str(wheel(base, kind)), cwd=directory)
         (site,) = directory.glob("lib/python*/site-packages")
         (site / "hydra_plugins" / "someone").mkdir(parents=True)
         (site / "hydra_plugins" / "someone" / "__init__.py").touch()
         # Dependencies are borrowed. What a .pth file names is searched, but its own .pth files are
         # not read: an editable installation of this checkout stays out of sight.
-        (site / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
+        borrowed = [*filter(None, [OVERLAY]), sysconfig.get_path("purelib")]
+        (site / "borrowed.pth").write_text("\n".join(borrowed))
 
     return once(base, f"environment-{kind}", install) / "bin"

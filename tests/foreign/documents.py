@@ -38,6 +38,7 @@ class BadInput:
     seen: list[str]
     only_warns: bool
     instead: list[str]
+    later_hydra: bool = False
 
 
 def blocks(text: str) -> Iterator[tuple[int, list[str]]]:
@@ -63,7 +64,8 @@ def bad_input(text: str) -> Iterator[BadInput]:
         assert _code(seen), f"{command} is said to be answered with nothing"
         commands = [span for span in _code(instead) if PROGRAM.match(span)]
         warns = "warning" in seen.content.lower()
-        yield BadInput(line, command, _code(seen), only_warns=warns, instead=commands)
+        later = "with hydra 1.4" in seen.content.lower()
+        yield BadInput(line, command, _code(seen), warns, commands, later)
 
 
 def seen_in(output: str, excerpt: str) -> bool:

@@ -14,7 +14,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
+from hydra import compose
+
+from tests.composing import application
 
 __all__ = ["UnknownCommandError", "check", "plan"]
 
@@ -102,7 +104,7 @@ def check(text: str) -> None:
             assert os.access(ROOT / word.partition("::")[0], mode), f"there is no {word}"
     if words[0] == "scripts/train":
         overrides = [word for word in words[1:] if word not in ("-m", "--cfg", "job")]
-        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        with application(ROOT / "conf"):
             compose("train", overrides, return_hydra_config=True)
     elif words[0] == "scripts/bench":
         _check_benchmark(*words[1:])

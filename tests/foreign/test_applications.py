@@ -75,7 +75,7 @@ def test_the_template_instantiates_a_preset_itself(run: Run) -> None:
 
 
 def test_the_template_searches_with_an_experiment_that_overrides_the_group(run: Run) -> None:
-    done = run("template", "python src/train.py hparams_search=random_optuna experiment=watched")
+    done = run("template", "python src/train.py -m hparams_search=random_optuna experiment=watched")
     (sweep,) = done.directory.glob("logs/train/multiruns/*")
 
     assert done.output.count("callbacks: ['EarlyStopping', 'RichModelSummary', 'Gram") == 2
@@ -116,6 +116,49 @@ def test_callbacks_in_a_list_with_named_and_nested_entries(run: Run) -> None:
         in done.output
     )
     assert done.logged() == [("student_cls_token", 100, 80), ("teacher_cls_token", 100, 40)]
+
+
+class TestWhoeverMakesTheCallbacks:
+    """What was asked for is in the Trainer, though the application never reads it."""
+
+    def test_in_code(self, run: Run) -> None:
+        done = run("code", "python train_code.py +callbacks=gram_teacher")
+
+        assert "callbacks: ['Timer', 'GramMatrixCallback']" in done.output
+        assert "gramscope: callbacks.gram_teacher asks for feature_key='teacher_cls_token'" in (
+            done.output
+        )
+        assert done.logged() == [("teacher_cls_token", 100, 40)]
+
+    def test_unasked_there_is_none(self, run: Run) -> None:
+        done = run("code", "python train_code.py")
+
+        assert "callbacks: ['Timer']" in done.output
+        assert "gram" not in done.output
+
+    def test_where_the_callbacks_are_a_list(self, run: Run) -> None:
+        done = run("list", "python train_list.py +gramscope@watch=teacher_backbone")
+
+        assert done.output.count("GramMatrixCallback'") == 3
+        assert ("teacher_cls_token_backbone", 100, 40) in done.logged()
+
+    def test_in_the_template_once(self, run: Run) -> None:
+        done = run("template", "python src/train.py '+callbacks@_global_=gram_teacher'")
+
+        assert "['EarlyStopping', 'RichModelSummary', 'GramMatrixCallback']" in done.output
+        assert "asks for" not in done.output
+        assert "Adding" not in done.output
+
+    def test_in_each_job_of_a_sweep(self, run: Run) -> None:
+        done = run("code", "python train_code.py -m +callbacks=gram_teacher,gram_student")
+
+        assert done.output.count("callbacks: ['Timer', 'GramMatrixCallback']") == 2
+
+    def test_without_hydra(self, run: Run) -> None:
+        done = run("plain", "GRAMSCOPE='gram_teacher max_samples=9' python train_plain.py")
+
+        assert "callbacks: ['GramMatrixCallback']" in done.output
+        assert done.logged() == [("teacher_cls_token", 100, 9)]
 
 
 class TestOnlyComposing:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.commands import Commands, Done, Result
+from tests.commands import Commands, Done, Result, assert_no_traceback
+from tests.composing import BASE
 from tests.foreign import planning
 from tests.foreign.documents import BadInput, bad_input, blocks, seen_in
 
@@ -35,6 +36,8 @@ def rows() -> Iterator[Any]:
 
 def became(commands: Commands, text: str, before: str = planning.SWEEP) -> Done | None:
     """Run a command line; None if it is one that is not run here, and looks right."""
+    if "scripts/train" in text and not BASE:
+        pytest.skip("the bundled job is installed with Hydra 1.3")
     planned = planning.plan(text, before)
     if planned is None:
         planning.check(text)
@@ -50,7 +53,7 @@ def check(done: Done | None) -> None:
 def check_answer(row: BadInput, result: Result) -> None:
     """Fail for bad input that was not answered as the row says."""
     assert (result.returncode == 0) == row.only_warns, f"{result.text}\n{result.output}"
-    assert "Traceback" not in result.output, result.output
+    assert_no_traceback(result)
     for excerpt in row.seen:
         assert seen_in(result.output, excerpt), f"{excerpt!r} is not in\n{result.output}"
 
@@ -62,6 +65,8 @@ def test_a_command_does_what_is_shown(text: str, before: str, commands: Commands
 
 @pytest.mark.parametrize("row", list(rows()))
 def test_bad_input_is_answered_as_shown(row: BadInput, commands: Commands) -> None:
+    if row.later_hydra and BASE:
+        pytest.skip("is said by a later Hydra")
     done = became(commands, row.written)
 
     assert done is not None, "bad input has to be run"

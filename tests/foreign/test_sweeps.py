@@ -19,7 +19,7 @@ def test_jobs_in_parallel_with_the_joblib_launcher(run: Run) -> None:
 
 
 def test_optuna_optimises_what_the_callback_measured(run: Run) -> None:
-    done = run("minimal", "python train.py experiment=search")
+    done = run("minimal", "python train.py -m experiment=search")
 
     assert done.output
     last = {job: done.events(f"{done.sweep}/{job}")[-1]["metrics"]["offdiag_mean"] for job in "012"}
@@ -31,7 +31,7 @@ def test_optuna_optimises_what_the_callback_measured(run: Run) -> None:
 
 
 def test_an_experiment_holds_a_sweep(run: Run) -> None:
-    done = run("minimal", "python train.py experiment=sweep_features")
+    done = run("minimal", "python train.py -m experiment=sweep_features")
 
     assert done.output
     assert done.logged(f"{done.sweep}/0") == [("teacher_cls_token", 100, 40)]
@@ -41,7 +41,7 @@ def test_an_experiment_holds_a_sweep(run: Run) -> None:
 def test_the_swept_key_on_the_command_line_collapses_the_sweep(run: Run) -> None:
     done = run(
         "minimal",
-        "python train.py experiment=sweep_features"
+        "python train.py -m experiment=sweep_features"
         " callbacks.gram.feature_key=teacher_cls_token_backbone",
     )
 

@@ -23,7 +23,9 @@ class SSLModule(pl.LightningModule):
 
     def __init__(self, dim: int, width: int, optimizer: Any) -> None:
         super().__init__()
-        self.save_hyperparameters(logger=False)
+        # Hydra 1.4's partials cannot be pickled.
+        self.save_hyperparameters(logger=False, ignore=["optimizer"])
+        self.make_optimizer = optimizer
         self.student = nn.Linear(dim, width)
         self.teacher = nn.Linear(dim, width).requires_grad_(False)
         self.head = nn.Linear(width, width)
@@ -49,4 +51,4 @@ class SSLModule(pl.LightningModule):
         return loss
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return self.hparams.optimizer(params=self.parameters())
+        return self.make_optimizer(params=self.parameters())
