@@ -94,6 +94,7 @@ def test_every_check_runs_and_any_failure_counts(checkout: Path, setup: ModuleTy
 
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
+        "scripts/_matrix.py --prepare",
         "-m ruff check .",
         "-m ruff format --check .",
         "-m pytest --numprocesses logical --maxprocesses 4 --dist worksteal -m not slow",
