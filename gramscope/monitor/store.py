@@ -17,6 +17,10 @@ __all__ = ["Store"]
 
 _stores = itertools.count()
 
+SERVER = timedelta(seconds=20)
+"""How long to wait for the store's server. Training's own copies wait half an hour, and a program
+would not end before a thread that makes one of a server that has just died."""
+
 _idle: WeakKeyDictionary[Any, dict[str, deque[Any]]] = WeakKeyDictionary()
 """Copies of training's store that nobody uses, by what they are for. Kept, because for each new one
 the store's server asks who that is, of DNS, and waits."""
@@ -36,7 +40,11 @@ class Store:
         self._default: Any = dist.distributed_c10d._get_default_store()
         self.heals = hasattr(self._default, "clone")
         """Whether connections can be made over it while training uses its own."""
+        self._source: Any = self._default
         self._clients = {purpose: self._take(purpose) for purpose in ("say", "ask")}
+        if self.heals:
+            self._source = self._clients["say"]  # of which nothing is asked that waits
+            self._source.set_timeout(SERVER)
 
     def close(self) -> None:
         """Leave the clients to others."""
@@ -90,7 +98,7 @@ class Store:
             return self._default
         with suppress(IndexError):
             return self._of(purpose).popleft()
-        return self._default.clone()
+        return self._source.clone()  # with its patience
 
     def _put_back(self, purpose: str) -> None:
         client = self._clients.pop(purpose, None)

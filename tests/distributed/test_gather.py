@@ -140,6 +140,13 @@ def test_a_program_that_ends_while_it_connects_to_a_dead_rank_has_not_failed() -
     assert done.returncode == 1, done.stderr
 
 
+def test_a_server_that_has_died_is_not_waited_for(tmp_path: Path) -> None:
+    codes = run(Path(__file__).with_name("orphan.py"), {}, 2, tmp_path, timeout_s=60)
+
+    assert codes == [0, 0]
+    assert (tmp_path / "seen").read_text() == "DistNetworkError True"
+
+
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_rank_that_is_stopped_slows_no_other(tmp_path: Path, rank: int) -> None:
     script = Path(__file__).with_name("stopped.py")
