@@ -127,8 +127,9 @@ def test_a_defaults_list_names_a_preset_that_no_plugin_provides(run: Run) -> Non
     assert (result.returncode, "Traceback" in result.output) == (1, False)
 
 
-@pytest.mark.skipif(bool(BASE), reason="Hydra 1.3 finds plugins in the namespace package alone")
 def test_a_hidden_namespace_package_hides_no_plugin_with_an_entry_point(run: Run) -> None:
-    done = run("shadowed", "python shadowed.py +callbacks=gram_teacher")
+    result = run("shadowed", "python shadowed.py +callbacks=gram_teacher").result
 
-    assert "[<gramscope.callbacks.gram.GramMatrixCallback object" in done.output
+    # Hydra 1.3 finds plugins in the namespace package alone.
+    made = "[<gramscope.callbacks.gram.GramMatrixCallback object" in result.output
+    assert made == (not BASE), result.output

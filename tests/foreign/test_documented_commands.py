@@ -31,6 +31,8 @@ def rows() -> Iterator[Any]:
     """Each row of bad input."""
     for document in DOCUMENTS:
         for row in bad_input(document.read_text()):
+            if row.later_hydra and BASE:
+                continue  # runs with that Hydra, in the matrix
             yield pytest.param(row, id=f"{document.name}:{row.line}")
 
 
@@ -65,8 +67,6 @@ def test_a_command_does_what_is_shown(text: str, before: str, commands: Commands
 
 @pytest.mark.parametrize("row", list(rows()))
 def test_bad_input_is_answered_as_shown(row: BadInput, commands: Commands) -> None:
-    if row.later_hydra and BASE:
-        pytest.skip("is said by a later Hydra")
     done = became(commands, row.written)
 
     assert done is not None, "bad input has to be run"

@@ -18,7 +18,8 @@ def test_presets_compose_and_are_attached_with_hydra_1_4() -> None:
     (overlay,) = Path(sys.prefix).glob("hydra-1.4*")
     here = Path(__file__).parent
     tests = [here / "test_presets.py", here / "test_instantiate.py", here.parent / "attach"]
-    quick = "not every_option and not program and not at_its_end and not fabric and not imports"
+    quick = "nobody_reads or switched_off or hydra_makes or test_presets and not every_option"
+    quick = f"({quick} or test_instantiate) and not program"
 
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-k", quick, *map(str, tests)],
