@@ -5,9 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gramscope.metrics.rows import COLUMNS, as_matrix
+from gramscope.metrics.rows import COLUMNS, as_matrix, as_square
 
-__all__ = ["gram_matrix", "offdiag_max", "offdiag_mean", "offdiag_min", "offdiag_std"]
+__all__ = [
+    "gram_matrix",
+    "offdiag_max",
+    "offdiag_mean",
+    "offdiag_min",
+    "offdiag_std",
+    "offdiagonal",
+]
 
 _SHORT, _LONG = 1e-12, 1e15
 """Lengths beyond which float32 may lose squares of entries."""
@@ -68,7 +75,7 @@ def offdiag_mean(gram: Tensor) -> float:
     Returns:
         The mean over all ``i != j``; NaN for N < 2, where there is no pair.
     """
-    return float(_offdiagonal(gram).mean())
+    return float(offdiagonal(gram).mean())
 
 
 def offdiag_std(gram: Tensor) -> float:
@@ -80,29 +87,25 @@ def offdiag_std(gram: Tensor) -> float:
     Returns:
         The standard deviation over all ``i != j``; NaN for N < 2.
     """
-    pairs = _offdiagonal(gram)
+    pairs = offdiagonal(gram)
     return float(pairs.std(correction=0)) if pairs.numel() else float("nan")
 
 
 def offdiag_min(gram: Tensor) -> float:
     """Cosine similarity of the least similar pair of samples; NaN for N < 2."""
-    pairs = _offdiagonal(gram)
+    pairs = offdiagonal(gram)
     return float(pairs.min()) if pairs.numel() else float("nan")
 
 
 def offdiag_max(gram: Tensor) -> float:
     """Cosine similarity of the most similar pair of different samples; NaN for N < 2."""
-    pairs = _offdiagonal(gram)
+    pairs = offdiagonal(gram)
     return float(pairs.max()) if pairs.numel() else float("nan")
 
 
-def _offdiagonal(gram: Tensor) -> Tensor:
+def offdiagonal(gram: Tensor) -> Tensor:
     """``[N * (N - 1)]`` float64: every entry but the diagonal."""
-    n = len(gram)
-    if gram.ndim != 2 or gram.shape[1] != n:
-        raise ValueError(
-            f"Expected `gram` to be a square [N, N] matrix, but got shape {list(gram.shape)}."
-        )
+    n = len(as_square(gram))
     if n < 2:
         return gram.new_empty(0, dtype=torch.float64)
     # Without its last entry the flattened matrix is n - 1 runs of n + 1 that start on the diagonal.

@@ -5,7 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["COLUMNS", "as_matrix", "finite_rows", "nonfinite_rows"]
+__all__ = [
+    "COLUMNS",
+    "as_matrix",
+    "as_pair",
+    "as_square",
+    "centred",
+    "finite_rows",
+    "nonfinite_rows",
+]
 
 COLUMNS = 512
 """Columns that wide features are worked on at a time: what is made of them stays in the cache."""
@@ -24,6 +32,41 @@ def as_matrix(features: Tensor) -> Tensor:
         )
     features = features.detach()
     return features if features.element_size() == 8 else features.float()
+
+
+def as_pair(a: Tensor, b: Tensor, *, same_width: bool = True) -> tuple[Tensor, Tensor]:
+    """Two matrices as `as_matrix` gives them, of the same samples.
+
+    Raises:
+        ValueError: If either is no floating matrix, or they differ in rows, or in shape.
+    """
+    a, b = as_matrix(a), as_matrix(b)
+    if len(a) != len(b) or (same_width and a.shape != b.shape):
+        raise ValueError(
+            f"Expected two matrices of the same samples, but got shapes {list(a.shape)} and "
+            f"{list(b.shape)}."
+        )
+    return a, b
+
+
+def as_square(gram: Tensor, name: str = "gram") -> Tensor:
+    """``gram`` as it is, if it is a square ``[N, N]`` matrix.
+
+    Raises:
+        ValueError: If it is anything else.
+    """
+    if gram.ndim != 2 or gram.shape[0] != gram.shape[1]:
+        raise ValueError(
+            f"Expected `{name}` to be a square [N, N] matrix, but got shape {list(gram.shape)}."
+        )
+    return gram
+
+
+def centred(x: Tensor) -> Tensor:
+    """The rows of ``x`` less their mean: ``[N, D]`` float64, exactly 0 where all are the same."""
+    x = x.double()
+    x = x - x[:1]
+    return x - x.mean(dim=0)
 
 
 def finite_rows(features: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ def test_without_a_name_it_lists_the_benchmarks() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     usage, *lines = done.stdout.splitlines()
     assert usage.startswith("usage: scripts/bench NAME")
-    names = ["faults", "gather", "overhead", "render", "startup"]
+    names = ["faults", "gather", "overhead", "render", "samples", "startup"]
     assert [line.split()[0] for line in lines] == names
     assert all(line.endswith(".") and '"' not in line for line in lines)
 
@@ -195,6 +195,17 @@ def test_overhead(tmp_path: Path) -> None:
     assert runs == [(every, x) for every in (1, 10) for x in ("ours", "reference", "again")]
     helpers_cpu_s = {row["rank"]: row["helpers_CPU_s"]["value"] for row in results["resources"]}
     assert helpers_cpu_s["rank 0"] > helpers_cpu_s["other ranks"] == 0
+
+
+@pytest.mark.slow
+def test_samples(tmp_path: Path) -> None:
+    results = quick("samples", tmp_path)
+
+    lines = {(row["features"], row["number"]): row for row in results["samples"]}
+    assert len(lines) == 3 * 15
+    few, more = (lines["white noise", "effective_rank"][f"N = {n}"] for n in (8, 16))
+    assert few < 7 < more < 15  # at most N - 1, whatever the features
+    assert [(row["N"], row["views_known"]["n"]) for row in results["cost"]] == [(16, 3)]
 
 
 @pytest.mark.slow

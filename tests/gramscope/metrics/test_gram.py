@@ -138,6 +138,23 @@ def test_singular_values_of_no_samples() -> None:
 
 @pytest.mark.parametrize("scale", [1e200, 1e-200])
 def test_singular_values_of_extreme_features(scale: float) -> None:
-    x = torch.randn(5, 7, dtype=torch.float64)
+    x = features(5, 7, torch.float64)
 
-    torch.testing.assert_close(singular_values(x * scale) / scale, singular_values(x))
+    actual = singular_values(x * scale) / scale
+
+    torch.testing.assert_close(actual, singular_values(x), rtol=1e-7, atol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("n", "d"), [(1, 1), (3, 8), (8, 3)])
+def test_singular_values_of_nan_or_inf_are_not_a_number(
+    n: int, d: int, dtype: torch.dtype, bad: float
+) -> None:
+    x = features(n, d, dtype)
+    x[0, 0] = bad
+
+    for centred in (True, False):
+        values = singular_values(x, centred=centred)
+        assert values.shape == (min(n, d),)
+        assert values.isnan().all()

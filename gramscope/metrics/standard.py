@@ -1,0 +1,113 @@
+"""All numbers of an event that its rows allow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from torch import Tensor
+
+from gramscope.metrics import gram, neighbours, ranks, sphere, views
+from gramscope.metrics.batch import Batch, stacked
+from gramscope.metrics.rows import nonfinite_rows
+
+__all__ = ["GRAM", "STANDARD", "measured", "standard"]
+
+Measure = Callable[[Batch], float]
+
+GRAM: dict[str, Measure] = {
+    "offdiag_mean": lambda batch: gram.offdiag_mean(batch.gram),
+    "offdiag_std": lambda batch: gram.offdiag_std(batch.gram),
+    "offdiag_min": lambda batch: gram.offdiag_min(batch.gram),
+    "offdiag_max": lambda batch: gram.offdiag_max(batch.gram),
+    "nonfinite_rows": lambda batch: nonfinite_rows(batch.features),
+}
+"""By name, what is computed of the gram matrix."""
+
+_RANKS: dict[str, Callable[[Batch], float]] = {
+    "effective_rank": lambda batch: ranks.effective_rank(batch.spectrum),
+    "participation_ratio": lambda batch: ranks.participation_ratio(batch.spectrum),
+    "stable_rank": lambda batch: ranks.stable_rank(batch.spectrum),
+    "rankme": lambda batch: ranks.rankme(batch.uncentred),
+}
+
+
+def _share(name: str) -> Measure:
+    def share(batch: Batch) -> float:
+        of = batch.uncentred if name == "rankme" else batch.spectrum
+        return _RANKS[name](batch) / of.ceiling if of.ceiling else math.nan
+
+    return share
+
+
+def _of_views(measure: Callable[..., float]) -> Measure:
+    return lambda batch: math.nan if batch.views is None else measure(batch.views)
+
+
+def _of_pair(measure: Callable[[views.Pair], float]) -> Measure:
+    return lambda batch: math.nan if batch.pair is None else measure(batch.pair)
+
+
+def _uniformity(batch: Batch) -> float:
+    if batch.views is None:
+        return sphere.uniformity(batch.rows, gram=batch.gram)
+    return sum(map(sphere.uniformity, batch.views)) / len(batch.views)
+
+
+def _label_agreement(batch: Batch) -> float:
+    if batch.label is None or not len(batch.rows):
+        return math.nan
+    return neighbours.label_agreement(batch.gram, batch.label, batch.sample)
+
+
+STANDARD: dict[str, Measure] = {
+    **GRAM,
+    "spread": lambda batch: sphere.spread(batch.unit),
+    "feature_std": lambda batch: sphere.feature_std(batch.unit),
+    **_RANKS,
+    "rank_ceiling": lambda batch: float(batch.spectrum.ceiling or math.nan),
+    **{f"{name}_share": _share(name) for name in _RANKS},
+    "cev_auc": lambda batch: ranks.cev_auc(batch.spectrum),
+    "alpha_req": lambda batch: ranks.alpha_req(batch.spectrum),
+    "alpha_req_r2": lambda batch: ranks.power_law(batch.spectrum).r2,
+    "uniformity": _uniformity,
+    "uniformity_w2": lambda batch: sphere.uniformity_w2(batch.unit),
+    "duplicate_share": lambda batch: neighbours.duplicate_share(batch.gram, batch.sample),
+    "label_agreement": _label_agreement,
+    "alignment": _of_views(lambda seen: sphere.alignment(seen[0], seen[1])),
+    "view_correlation": _of_views(lambda seen: views.view_correlation(*seen)),
+    "view_correlation_z": _of_pair(views.view_correlation_z),
+    "view_cka": _of_pair(views.view_cka),
+    "shared_rank": _of_pair(views.shared_rank),
+    "lidar": _of_views(lambda seen: views.lidar(seen.transpose(0, 1))),
+}
+"""By name, what an event's rows allow; NaN where they do not."""
+
+
+def standard(features: Tensor, views: int | None = None) -> dict[str, float]:
+    """The numbers of an event, for whoever has rows and no trainer.
+
+    Args:
+        features: ``[N, D]``, any floating dtype. Rows with NaN or Inf are left out, and counted.
+        views: How many views of each sample the rows hold, first all first ones (*stacked*);
+            ``None``: not known, and the numbers that need them are not there.
+
+    Returns:
+        By name, the numbers that have a value.
+
+    Raises:
+        ValueError: If ``features`` is no floating matrix, or the views do not divide its rows.
+
+    Example:
+        >>> import torch
+        >>> standard(torch.eye(3))["effective_rank"]
+        2.0
+    """
+    sample, view = stacked(len(features), views) if views else (None, None)
+    return measured(Batch(features, sample=sample, view=view), STANDARD)
+
+
+def measured(batch: Batch, wanted: dict[str, Measure]) -> dict[str, float]:
+    """The numbers that have a value, by name."""
+    values = {name: measure(batch) for name, measure in wanted.items()}
+    return {name: value for name, value in values.items() if math.isfinite(value)}
