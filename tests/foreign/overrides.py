@@ -33,7 +33,10 @@ OVERRIDES = [
     *("+gram=text", "gram={weight:2}", "gram.weight=2", "+gram.more=2", "gram@x=3", "~gram.name"),
     *("gramscope=2", "+gramscope=null", "++gramscope=text", "~gramscope", "+gramscope=[1]"),
     *("+callbacks=grad", "+callbacks=program", "+callbacks=gram_matrix", "+callbacks=[gram,x]"),
-    *("+gramscope=local", "+gramscope@x=local", "+callbacks=[]", "+callbacks=[[gram]]"),
+    *("+gramscope=local", "+gramscope@x=local", "callbacks=True", "+callbacks=[[gram]]"),
+    *("callbacks={}", "+callbacks={}", "++callbacks={}", "callbacks=[null]", "++callbacks=False"),
+    *("gram=0.7", "gram=False", "gram={}", "++gram=null", "~gram=0.5", "+gram=[1,2]"),
+    *("callbacks.0._target_=a.B", "~callbacks.0", "+callbacks.1=x"),
     *("lr=1", "+lr=1", "++lr=1", "~lr", "+new.key=1"),
 ]
 
