@@ -53,7 +53,8 @@ def missing(given: MutableSequence[Any]) -> list[Any]:
         made = []
     there = watching([*given, *made])
     for callback in _built(_wanted()):
-        if not any(same(callback.config, other.config) for other in there):
+        asked = [c.config for c in watching([callback])]  # none of a progress bar
+        if not any(same(config, other.config) for config in asked for other in there):
             made.append(callback)
     return [c for c in made if watching([c]) or _takes_the_bars_place(c, given)]
 

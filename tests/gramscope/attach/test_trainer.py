@@ -301,11 +301,12 @@ def test_one_variable_watches_a_program_that_knows_nothing_of_us(
 def test_a_run_that_has_the_same_callback_gets_no_second(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GRAMSCOPE", "gram_teacher,gram_student")
+    monkeypatch.setenv("GRAMSCOPE", "gram_teacher,gram_student,monitor_progress_bar")
 
-    of = trainer(tmp_path, [GramMatrixCallback(max_samples=3)])
+    of = trainer(tmp_path, [GramMatrixCallback(max_samples=3)], enable_progress_bar=True)
 
     assert watched(of) == [("teacher_cls_token", 3), ("student_cls_token", 128)]
+    assert [type(c) for c in of.callbacks if isinstance(c, ProgressBar)] == [MonitorProgressBar]
 
 
 @pytest.mark.parametrize(
