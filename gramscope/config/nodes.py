@@ -6,7 +6,7 @@ import typing
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from omegaconf import DictConfig, FloatNode, IntegerNode, StringNode
+from omegaconf import DictConfig, FloatNode, IntegerNode, StringNode, ValueNode
 from omegaconf.errors import ValidationError
 
 from gramscope.config.settings import CallbackConfig, Check, settings
@@ -49,38 +49,39 @@ def children(config: Any) -> Iterator[tuple[str, Any]]:
 
 def _leaf(name: str, kind: Any, default: Any, check: Check) -> Any:
     if kind in _CHECKED:
-        return _CHECKED[kind](default, name, check)
+        leaf = _CHECKED[kind](default, is_optional=False)
+        leaf.setting = (name, check)
+        return leaf
     # Optional ones are paths, which nobody can judge before the run.
     return StringNode(default, is_optional=True)
 
 
-class _Checked:
+class _Checked(ValueNode):
     """A leaf that knows its setting's range; a plain leaf once it is pickled."""
 
     plain: Callable[..., Any]
+    setting: tuple[str, Check] | None = None
+    """Name and check; none of the default, which is right."""
 
-    def __init__(self, value: Any, name: str, check: Check) -> None:
-        self._setting = (name, check)
-        super().__init__(value, is_optional=False)  # type: ignore[call-arg]
-
-    def _validate_and_convert_impl(self, value: Any) -> Any:
-        value = super()._validate_and_convert_impl(value)  # type: ignore[misc]
-        name, check = self._setting
-        try:
-            check(name, value)
-        except (ValueError, TypeError) as error:
-            raise ValidationError(str(error)) from None
+    def validate_and_convert(self, value: Any) -> Any:
+        value = super().validate_and_convert(value)
+        if self.setting is not None:
+            name, check = self.setting
+            try:
+                check(name, value)
+            except (ValueError, TypeError) as error:
+                raise ValidationError(str(error)) from None
         return value
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         copied = object.__new__(type(self))
-        copied.__dict__.update(_setting=self._setting, _flags_cache=None)
-        self._deepcopy_impl(copied, memo)  # type: ignore[attr-defined]
+        copied.__dict__.update(setting=self.setting, _flags_cache=None)
+        self._deepcopy_impl(copied, memo)
         return copied
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        state = self.__getstate__()  # type: ignore[attr-defined]
-        del state["_setting"]
+        state = self.__getstate__()
+        state.pop("setting", None)
         return self.plain, (), state
 
 

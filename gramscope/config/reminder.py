@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import sys
+from types import FrameType
 
 __all__ = ["expect", "met"]
 
@@ -36,10 +37,10 @@ def _at_exit() -> None:
 
 def _jobs_have_run() -> bool:
     """Whether this process, which composes another job, is amid a sweep's."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_name != "launch":
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_name != "launch":
         frame = frame.f_back
-    return bool(frame.f_locals.get("runs"))
+    return frame is not None and bool(frame.f_locals.get("runs"))
 
 
 def _remind() -> None:
