@@ -19,12 +19,12 @@ from gramscope.config import reminder
 from gramscope.config.callbacks import MonitorConfig
 from gramscope.monitor import Monitor
 from gramscope.monitor.boundary import guarded
-from gramscope.monitor.capture import ForwardHook, StepCapture
+from gramscope.monitor.capture import ForwardHook, StepCapture, find_module
+from gramscope.monitor.features import FeatureError
 
 __all__ = ["FabricGramMatrix"]
 
 log = logging.getLogger(__name__)
-
 
 _NOT_SEEN = (
     "%s asks for feature_key=%r, and training goes on without: Fabric has told of no module with "
@@ -56,6 +56,7 @@ class FabricGramMatrix:
         self._provisional = True
         self._optimizer: weakref.ref[Any] | None = None
         self._step = 0
+        self._said_nothing_seen = False
 
     @guarded()
     def on_after_setup(self, fabric: Any, module: Any) -> None:
@@ -77,10 +78,11 @@ class FabricGramMatrix:
     @guarded()
     def on_after_optimizer_step(self, strategy: Any, optimizer: Any) -> None:
         """Hand over a step that was due, and what has become of those before to the loggers."""
-        self._optimizer = self._optimizer or weakref.ref(optimizer)
-        if self._at_exit is None and not self._step:
-            self._step = 1
+        if self._at_exit is None and not self._said_nothing_seen:
+            self._said_nothing_seen = True
             log.warning(_NOT_SEEN, self._asked, self.config.feature_key, self.config.module)
+        if self._optimizer is None or self._optimizer() is None:
+            self._optimizer = weakref.ref(optimizer)
         if self._monitor is None or optimizer is not self._optimizer():
             return
         self._step += 1
@@ -143,10 +145,8 @@ class FabricGramMatrix:
             self._monitor.submit(self._step, error or capture)
 
     def _find(self, root: nn.Module) -> Any:
-        if self.config.module is None or self.config.module == ".":
-            return root
-        with suppress(AttributeError):
-            return root.get_submodule(self.config.module)
+        with suppress(FeatureError):
+            return find_module(root, self.config.module or ".")
         return None
 
     def _make_monitor(self, fabric: Any) -> Monitor:
