@@ -9,6 +9,7 @@ and rows with NaN or Inf give NaN: drop them first.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -96,10 +97,7 @@ def stable_rank(features: Tensor | Spectrum) -> float:
         >>> round(stable_rank(x), 6)
         2.0
     """
-    s = spectrum(features)
-    if not s.ceiling or s.flat:
-        return 0.0 if s.ceiling else math.nan
-    return float((s.values / s.values[0]).square().sum())
+    return _of_variance(features, lambda shares: shares.sum())
 
 
 nesum = stable_rank
@@ -123,11 +121,15 @@ def participation_ratio(features: Tensor | Spectrum) -> float:
         >>> round(participation_ratio(x), 6)
         2.0
     """
+    return _of_variance(features, lambda shares: shares.sum().square() / shares.square().sum())
+
+
+def _of_variance(features: Tensor | Spectrum, measure: Callable[[Tensor], Tensor]) -> float:
+    """A number of the covariance's eigenvalues over the largest; 0 without variance."""
     s = spectrum(features)
     if not s.ceiling or s.flat:
         return 0.0 if s.ceiling else math.nan
-    shares = (s.values / s.values[0]).square()
-    return float(shares.sum().square() / shares.square().sum())
+    return float(measure((s.values / s.values[0]).square()))
 
 
 def cev_auc(features: Tensor | Spectrum) -> float:
