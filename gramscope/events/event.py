@@ -15,7 +15,7 @@ __all__ = ["Event"]
 
 _ON_DISK = (
     *("step", "log_key", "feature_key", "n", "world_size"),
-    *("metrics", "diagnosis", "status", "reason"),
+    *("metrics", "diagnosis", "drawn", "status", "reason"),
 )
 _MOST = 1 << 53  # what a float counts exactly
 
@@ -36,6 +36,8 @@ class Event:
     """The numbers that have a value, by name."""
     diagnosis: str | None = None
     """Name of the run's state."""
+    drawn: bool = True
+    """Whether a picture was wanted; else it has numbers alone."""
     status: str = "skipped"
     """``logged`` once it has numbers and somebody took its picture, else ``skipped``."""
     reason: str | None = None
@@ -103,6 +105,7 @@ class Event:
             n=_count(read.get("n")),
             metrics={k: float(v) for k, v in metrics.items() if _is_number(v)},
             diagnosis=read.get("diagnosis"),
+            drawn=read.get("drawn") is not False,
             status="logged" if read.get("status") == "logged" else "skipped",
             reason=str(read.get("reason") or "") or None,
         )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Matrix", "MatrixError", "read_matrix"]
+__all__ = ["Matrix", "MatrixError", "OfRole", "read_matrix"]
+
+_OF_ROWS = ("rank", "index", "view", "sample", "sample_id", "label")
 
 
 class MatrixError(Exception):
@@ -18,17 +20,39 @@ class MatrixError(Exception):
 
 
 @dataclass(frozen=True)
+class OfRole:
+    """What a further feature of the same rows looks like."""
+
+    gram: npt.NDArray[np.float32]
+    """``[N, N]``, values within −1…1."""
+    spectrum: npt.NDArray[np.float32] | None = None
+    """As `Matrix.spectrum`."""
+
+
+@dataclass(frozen=True)
 class Matrix:
     """What an event's ``.npz`` file holds."""
 
     gram: npt.NDArray[np.float32]
-    """``[N, N]``, values within −1…1."""
+    """``[N, N]``, values within −1…1; of the first role where there are several."""
     rank: npt.NDArray[np.int32] | None = None
     """``[N]``, the rank each row came from."""
     index: npt.NDArray[np.int32] | None = None
     """``[N]``, its position in that rank's batch."""
     spectrum: npt.NDArray[np.float32] | None = None
     """``[min(N, D)]``, singular values of the centred features, in descending order."""
+    view: npt.NDArray[np.int32] | None = None
+    """``[N]``, which view of its sample a row is, where views are known."""
+    sample: npt.NDArray[np.int32] | None = None
+    """``[N]``, from 0: rows with the same number are of one sample, where views or ids are known."""
+    sample_id: npt.NDArray[Any] | None = None
+    """``[N]`` int64 or text, where a batch has them."""
+    label: npt.NDArray[Any] | None = None
+    """``[N]`` int64 or text, where a batch has them."""
+    role: str | None = None
+    """What `gram` is of, where several features were watched in one event."""
+    others: dict[str, OfRole] = field(default_factory=dict)
+    """By role, the other features of the same rows."""
 
     @property
     def boundaries(self) -> tuple[int, ...]:
@@ -38,31 +62,62 @@ class Matrix:
         return tuple(int(i) + 1 for i in np.flatnonzero(self.rank[1:] != self.rank[:-1]))
 
     def npz(self) -> bytes:
-        """The file's bytes."""
-        arrays: dict[str, Any] = {k: v for k, v in vars(self).items() if v is not None}
+        """The file's bytes: an array for each attribute, ``roles``, and ``gram_<role>`` of others."""
+        arrays: dict[str, Any] = {"gram": self.gram, "spectrum": self.spectrum}
+        arrays.update({name: getattr(self, name) for name in _OF_ROWS})
+        if self.role is not None:
+            arrays["roles"] = np.array([self.role, *self.others])
+        for role, other in self.others.items():
+            arrays.update({f"gram_{role}": other.gram, f"spectrum_{role}": other.spectrum})
         buffer = io.BytesIO()
-        np.savez(buffer, **arrays)
+        np.savez(buffer, **{name: array for name, array in arrays.items() if array is not None})
         return buffer.getvalue()
 
 
-def read_matrix(path: Path) -> Matrix:
-    """The matrix of one event.
+def read_matrix(file: Path | bytes) -> Matrix:
+    """The matrix of one event, from its ``.npz`` file or that file's bytes.
 
     Raises:
         MatrixError: If the file is not there or holds no such matrix.
     """
     try:
         # `np.load` would leave open a file that it cannot read.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-            found = {k: np.asarray(data[k]) for k in Matrix.__dataclass_fields__ if k in data}
-        gram = np.asarray(found.pop("gram"), dtype=np.float32)
+        with (
+            io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as opened,
+            np.load(opened, allow_pickle=False) as data,
+        ):
+            found = {name: np.asarray(data[name]) for name in data.files}
+        gram = _gram(found, "gram")
+        roles = [str(role) for role in found.get("roles", [])]
+        others = {
+            role: OfRole(_gram(found, f"gram_{role}"), _spectrum(found, f"spectrum_{role}"))
+            for role in roles[1:]
+        }
     except FileNotFoundError:
         raise MatrixError("picture data not found") from None
+    except MatrixError:
+        raise
     except Exception as error:  # whatever a damaged file leads to
         raise MatrixError("unreadable picture data") from error
+    of_rows = {k: found[k] for k in _OF_ROWS if k in found and found[k].shape == (len(gram),)}
+    return Matrix(
+        gram,
+        **of_rows,
+        spectrum=_spectrum(found, "spectrum"),
+        role=roles[0] if roles else None,
+        others=others,
+    )
+
+
+def _gram(found: dict[str, npt.NDArray[Any]], name: str) -> npt.NDArray[np.float32]:
+    gram = np.asarray(found[name], dtype=np.float32)
     if gram.ndim != 2 or not len(gram) or len(gram) != gram.shape[1]:
         raise MatrixError("unreadable picture data")
     if not np.isfinite(gram).all():
         raise MatrixError("picture data with NaN or Inf")
-    origin = {k: found[k] for k in ("rank", "index") if found.get(k, gram).shape == (len(gram),)}
-    return Matrix(gram, **origin, spectrum=found.get("spectrum"))
+    return gram
+
+
+def _spectrum(found: dict[str, npt.NDArray[Any]], name: str) -> npt.NDArray[np.float32] | None:
+    spectrum = found.get(name)
+    return spectrum if spectrum is None or spectrum.ndim == 1 else None
