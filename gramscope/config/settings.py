@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import inspect
 import os
 import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,14 +18,17 @@ __all__ = [
     "Check",
     "configured_by",
     "directory",
+    "features",
     "helps",
     "is_url",
     "local_path",
+    "numbers",
     "one_of",
     "optional",
     "seconds",
     "setting",
     "settings",
+    "some_of",
     "text",
     "whole_number",
 ]
@@ -153,6 +157,55 @@ def one_of(choices: type[Enum]) -> Check:
             ) from None
 
     return check
+
+
+def numbers(name: str, value: Any) -> str | tuple[str, ...]:
+    """Check a choice of numbers: ``gram``, ``standard``, or names out of the table."""
+    from gramscope.diagnosis import NUMBERS  # not at the start of every Hydra application
+
+    if value in ("gram", "standard"):
+        return str(value)
+    if isinstance(value, str) or not isinstance(value, Sequence) or not value:
+        raise ValueError(
+            f"Expected argument `{name}` to be 'gram', 'standard' or a list of names, but got "
+            f"{value!r}."
+        )
+    for one in value:
+        if one not in NUMBERS:
+            close = difflib.get_close_matches(str(one), NUMBERS, n=3) or list(NUMBERS)[:3]
+            raise ValueError(
+                f"Expected argument `{name}` to hold names of numbers, but got {one!r}; close to "
+                f"it are {', '.join(close)}. `gramscope presets` lists them."
+            )
+    return tuple(value)
+
+
+def some_of(choices: type[Enum]) -> Check:
+    """A check for a list of values of an Enum of strings; gives a tuple of them."""
+
+    def check(name: str, value: Any) -> tuple[str, ...]:
+        given = [value] if isinstance(value, (str, Enum)) else value
+        if not isinstance(given, Sequence):
+            raise TypeError(f"Expected argument `{name}` to be a list, but got {value!r}.")
+        return tuple(dict.fromkeys(one_of(choices)(name, one) for one in given))
+
+    return check
+
+
+def features(name: str, value: Any) -> dict[str, str]:
+    """Check a mapping from roles, which name pictures and numbers, to feature keys."""
+    if not isinstance(value, Mapping) or not value:
+        raise ValueError(
+            f"Expected argument `{name}` to be a mapping from roles to feature keys, as "
+            f"{{teacher_head: teacher_cls_token}}, but got {value!r}."
+        )
+    checked = {text(name, role): text(f"{name}.{role}", key) for role, key in value.items()}
+    if odd := [role for role in checked if not re.fullmatch(r"[\w.-]+", role)]:
+        raise ValueError(
+            f"Expected argument `{name}` to have roles of letters, digits, '_', '-' and '.', but "
+            f"got {odd[0]!r}."
+        )
+    return checked
 
 
 def optional(check: Check) -> Check:

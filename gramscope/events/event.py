@@ -15,7 +15,7 @@ __all__ = ["Event"]
 
 _ON_DISK = (
     *("step", "log_key", "feature_key", "n", "world_size"),
-    *("metrics", "diagnosis", "drawn", "status", "reason"),
+    *("metrics", "absent", "diagnosis", "drawn", "status", "reason"),
 )
 _MOST = 1 << 53  # what a float counts exactly
 
@@ -34,6 +34,8 @@ class Event:
     """Rows in the matrix."""
     metrics: dict[str, float] = field(default_factory=dict)
     """The numbers that have a value, by name."""
+    absent: dict[str, list[str]] = field(default_factory=dict)
+    """The numbers that were asked for and have none, by why."""
     diagnosis: str | None = None
     """Name of the run's state."""
     drawn: bool = True

@@ -28,6 +28,7 @@ class Reason(enum.IntEnum):
     monitor_died = 13
     peer_lost = 14
     ranks_out_of_step = 15
+    other_rows = 16
 
     # An event has no picture, or not all that belongs to it.
     nonfinite = 32

@@ -2,86 +2,144 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from gramscope.config.views import Layout, Views
 from gramscope.events import Reason
 from gramscope.monitor.boundary import guarded
 from gramscope.monitor.buffers import BufferPool
 from gramscope.monitor.features import FeatureError, as_rows, available_keys, lookup
-from gramscope.monitor.rows import RowSampler
+from gramscope.monitor.identity import pick
+from gramscope.monitor.rows import RowSampler, Selection, copy_rows
 
-__all__ = ["ForwardHook", "StepCapture", "find_module", "is_sharded"]
+__all__ = ["Chunk", "ForwardHook", "StepCapture", "find_module", "is_sharded"]
+
+_COLUMNS_LOOKED_AT = 1024
+"""Enough to tell which rows are alike."""
+
+
+@dataclass
+class Chunk:
+    """What is taken of one micro-batch."""
+
+    chosen: Selection
+    declared: Views | None
+    """Views of the first feature, to whose rows positions refer."""
+    features: dict[str, Tensor]
+    """By role, ``[k, D]`` each, the same rows of all."""
+    sample_id: Any = None
+    """See `gramscope.monitor.identity.pick`."""
+    label: Any = None
+    look: tuple[Tensor, int] | None = None
+    """Rows to look for views in, and of how many they were looked out."""
 
 
 class StepCapture:
     """Collects the rows of one optimizer step from the outputs that are offered to it.
 
     Args:
-        key: Dotted path of the features in an output.
-        limit: Rows to take from this rank.
+        keys: Dotted path of the features in an output, or of several by role.
+        limit: Rows to take from this rank; a function: samples, by the views taken of each.
         micro_batches: How many micro-batches the step is expected to have.
         bare_tensor: Whether an output that is itself a tensor counts as the features.
-        pool: Memory for rows that are on the host already; ``None``: fresh.
+        pools: By role, memory for rows that are on the host already.
+        look: Which rows to look for views in, by the number of rows; ``None``: do not look.
     """
 
     def __init__(
         self,
-        key: str,
-        limit: int,
+        keys: str | Mapping[str, str],
+        limit: int | Callable[[int], int],
         micro_batches: int = 1,
         *,
         bare_tensor: bool = False,
-        pool: BufferPool | None = None,
+        pools: Mapping[str, BufferPool] | None = None,
+        look: Callable[[int], list[int]] | None = None,
     ) -> None:
-        self.sampler = RowSampler(limit, micro_batches, pool)
+        self.chunks: list[Chunk] = []
         self.error: FeatureError | None = None
-        self._key = key
-        self._bare_tensor = bare_tensor
-        self._filled = False
-        self._mark = self.sampler.mark
+        """Why there are no rows at all."""
+        self.lacking: dict[str, FeatureError] = {}
+        """By role, why there are no rows of one."""
+        self.remarks: dict[str, None] = {}
+        """What else was wrong with the step."""
+        self.alike: int | None = None
+        """How many of a sample's views are of one crop type; ``None``: all."""
+        self.assignment: Mapping[str, Any] | None = None
+        """How the model's logits become assignments, where it says so."""
+        self._keys = {"": keys} if isinstance(keys, str) else dict(keys)
+        self._sampler = RowSampler(limit if callable(limit) else lambda _: limit, micro_batches)
+        self._bare_tensor = bare_tensor and len(self._keys) == 1
+        self._pools = pools or defaultdict(lambda: BufferPool(0))
+        self._look = look
+        self._filled = 0  # features that the micro-batch has given
+        self._mark = self._present
+        self._views: Mapping[str, Views | None] = {}
+        self._marks: Mapping[str, Any] = {}
         self._seen_keys: dict[str, None] = {}
         self._seen_tensor = False
 
     @property
     def filled(self) -> bool:
-        """Whether the micro-batch has given its features."""
-        return self._filled
+        """Whether the micro-batch has given features."""
+        return self._filled > 0
 
-    def begin_micro_batch(self) -> None:
-        """Accept features again: each micro-batch gives its first, whatever else it computes."""
-        self._filled = False
-        self._mark = self.sampler.mark
+    @property
+    def rows(self) -> int:
+        """How many rows were taken."""
+        return sum((c.chosen.last - c.chosen.first) * c.chosen.views for c in self.chunks)
+
+    def begin_micro_batch(
+        self,
+        views: Mapping[str, Views | None] | None = None,
+        marks: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Accept features again: each micro-batch gives its first, whatever else it computes.
+
+        Args:
+            views: By role, how rows are views of samples, where that is known.
+            marks: ``sample_id`` and ``label`` of the micro-batch, each where there is one.
+        """
+        self._filled = 0
+        self._mark = self._present
+        self._views, self._marks = views or {}, marks or {}
 
     def end_micro_batch(self) -> None:
-        """Note it if the micro-batch gave no features."""
-        if not self._filled and self.error is None:
-            self.error = self._missing()
+        """Note what the micro-batch has not given."""
+        if self.error is None and not self._filled:
+            self.error = self._missing(*self._keys.values())
+        for role, key in self._keys.items() if self._filled < len(self._keys) else ():
+            if self.error is None and role not in self.chunks[-1].features:
+                self.lacking.setdefault(role, self._missing(key))
 
     def offer(self, outputs: Any, *, override: bool = False) -> bool:
-        """Take the rows of ``outputs`` if the micro-batch still needs them; never raises.
+        """Take the rows of ``outputs`` if they hold more than the micro-batch has; never raises.
 
         Args:
             outputs: What a module or the training step returned.
-            override: Take them also if the micro-batch has given features already, instead.
+            override: Take them also if they hold as much, instead.
 
         Returns:
             Whether ``outputs`` was taken.
         """
-        if self._filled and not override:
+        if self._filled == len(self._keys) and not override:
             return False
+        found: dict[str, Tensor | FeatureError] = {}
         try:
-            features = self._find(outputs)
-            if features is None:
+            found = self._find(outputs)
+            if len(found) < max(self._filled + (not override), 1):
                 return False
-            self.sampler.rewind(self._mark)
-            self.sampler.add(features)
+            self._rewind()
+            self._add(found)
         except Exception as error:  # whatever a foreign output does must not reach training
             self.fail(error)
-        self._filled = True
+        self._filled = max(len(found), 1)
         return True
 
     def fail(self, error: Exception) -> None:
@@ -90,26 +148,103 @@ class StepCapture:
             foreign = FeatureError(Reason.capture_failed, f"capture failed with {error!r}")
             self.error = error if isinstance(error, FeatureError) else foreign
 
-    def _find(self, outputs: Any) -> Tensor | None:
+    @property
+    def _present(self) -> tuple[tuple[int, int], int, dict[str, FeatureError]]:
+        return self._sampler.mark, len(self.chunks), dict(self.lacking)
+
+    def _rewind(self) -> None:
+        mark, chunks, self.lacking = self._mark
+        self._sampler.rewind(mark)
+        del self.chunks[chunks:]
+
+    def _find(self, outputs: Any) -> dict[str, Tensor | FeatureError]:
+        """By role, the rows, or why what is there is none."""
         if isinstance(outputs, Tensor):
             self._seen_tensor = self._seen_tensor or outputs.ndim > 1
-            return as_rows(outputs, self._key) if self._bare_tensor else None
-        try:
-            value = lookup(outputs, self._key)
-        except KeyError:
+            return self._rows_of(outputs, *self._keys) if self._bare_tensor else {}
+        found: dict[str, Tensor | FeatureError] = {}
+        for role, key in self._keys.items():
+            try:
+                value = lookup(outputs, key)
+            except KeyError:
+                continue
+            found.update(self._rows_of(value, role))
+        if len(found) < len(self._keys):
             self._seen_keys.update(dict.fromkeys(available_keys(outputs)))
-            return None
-        return as_rows(value, self._key)
+        return found
 
-    def _missing(self) -> FeatureError:
+    def _rows_of(self, value: Any, role: str) -> dict[str, Tensor | FeatureError]:
+        try:
+            return {role: as_rows(value, self._keys[role])}
+        except FeatureError as error:
+            return {role: error}
+
+    def _add(self, found: Mapping[str, Tensor | FeatureError]) -> None:
+        errors = {role: e for role, e in found.items() if isinstance(e, FeatureError)}
+        features = {role: f for role, f in found.items() if isinstance(f, Tensor)}
+        if not features:
+            raise next(iter(errors.values()))
+        self.lacking = {**errors, **self.lacking}
+        views, samples = self._shared(features)
+        declared = views.get(next(iter(features)))
+        common = min((v.count for v in views.values()), default=1)
+        self.alike = min((v.comparable for v in views.values()), default=None)
+        layout = declared.layout if declared else Layout.stacked.value
+        rows = len(next(iter(features.values())))
+        chosen = self._sampler.choose(rows, samples=samples, views=common, layout=layout)
+        taken = {
+            role: copy_rows(f, chosen, views.get(role), self._pools[role])
+            for role, f in features.items()
+        }
+        chunk = Chunk(chosen, declared, taken)
+        for name, value in self._marks.items():
+            self._mark_rows(chunk, name, value, rows)
+        if self._look is not None and declared is None and not self.chunks and rows:
+            first = next(iter(features.values()))
+            places = torch.tensor(self._look(rows), dtype=torch.int64)
+            chunk.look = (first.detach()[:, :_COLUMNS_LOOKED_AT][places.to(first.device)], rows)
+        self.chunks.append(chunk)
+
+    def _shared(self, features: dict[str, Tensor]) -> tuple[dict[str, Views], int]:
+        """The views by role and the number of samples that features share; others leave."""
+        views = {r: v for r in features if (v := self._views.get(r)) is not None}
+        for role, declared in [*views.items()]:
+            if len(features[role]) % declared.count:
+                self.remarks[
+                    f"views: {declared.count} do not divide the {len(features[role])} rows"
+                ] = None
+                views.clear()
+        if len(views) < len(features):
+            views.clear()
+        samples = {r: len(f) // views[r].count if views else len(f) for r, f in features.items()}
+        first = next(iter(samples))
+        for role in [r for r in samples if samples[r] != samples[first]]:
+            self.lacking[role] = FeatureError(
+                Reason.other_rows,
+                f"{self._keys[role]!r} has {len(features.pop(role))} rows, which are not those of "
+                f"{self._keys[first]!r} with {len(features[first])}; declare its `views`",
+            )
+            views.pop(role, None)
+        return views, samples[first]
+
+    def _mark_rows(self, chunk: Chunk, name: str, value: Any, rows: int) -> None:
+        try:
+            if isinstance(value, FeatureError):
+                raise value
+            setattr(chunk, name, pick(value, name, chunk.chosen, chunk.declared, rows))
+        except Exception as error:  # the rows can do without
+            self.remarks[str(error)] = None
+
+    def _missing(self, *keys: str) -> FeatureError:
         there = ", ".join(self._seen_keys) or "no floating-point [N, D] tensor at all"
         if self._seen_tensor and not self._seen_keys:
             there = (
                 "one tensor without a key. To watch it, name the module that returns it, for "
                 "example module='model', or module='.' for the LightningModule itself"
             )
+        named = " or ".join(map(repr, keys))
         return FeatureError(
-            Reason.missing_key, f"no output has feature_key={self._key!r}; there is: {there}"
+            Reason.missing_key, f"no output has feature_key={named}; there is: {there}"
         )
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from gramscope.events import Event, Reason
 from gramscope.monitor.buffers import BufferPool
+from gramscope.monitor.capture import Chunk
+from gramscope.monitor.finder import ViewFinder
+from gramscope.picture.look import Look
 
 __all__ = ["Channel", "DueStep"]
 
@@ -20,16 +21,29 @@ __all__ = ["Channel", "DueStep"]
 class Channel:
     """What one monitor has of the engine that it may share: its names, and its events on return."""
 
-    feature_key: str
+    features: dict[str, str]
+    """Keys of what it watches, by role; the role of a single feature is empty."""
     log_key: str
+    metrics: str | tuple[str, ...] = "standard"
+    """Which numbers."""
+    look: Look = field(default_factory=Look)
     save_dir: Path | None = None
     """Where events are kept; ``None``: nowhere."""
     prepare: Callable[[Event], Any] | None = None
     """Called with each drawn event, off the training thread; its result is `Event.prepared`."""
+    finder: ViewFinder | None = None
+    """Looks for views that nobody declared; where rows come together."""
     finished: deque[Event] = field(default_factory=deque)
     """Events for the training thread to take."""
-    pool: BufferPool = field(default_factory=lambda: BufferPool(4))
-    """Memory for rows, which the training thread fills and the monitor thread gives back."""
+    pools: Mapping[str, BufferPool] = field(
+        default_factory=lambda: defaultdict(lambda: BufferPool(4))
+    )
+    """By role, memory for rows, which the training thread fills and the monitor thread gives back."""
+
+    @property
+    def title(self) -> str:
+        """What it watches, in a word."""
+        return ", ".join(role or key for role, key in self.features.items())
 
 
 @dataclass
@@ -40,14 +54,22 @@ class DueStep:
     step: int
     reason: Reason = Reason.none
     """Why this rank gives no rows."""
-    chunks: list[Tensor] = field(default_factory=list)
-    """This rank's rows on the host, ``[k, D]`` each; complete once ``ready`` has returned."""
+    chunks: list[Chunk] = field(default_factory=list)
+    """This rank's rows on the host; complete once ``ready`` has returned."""
+    lacking: dict[str, Reason] = field(default_factory=dict)
+    """By role, why there are no rows of one."""
+    remarks: list[str] = field(default_factory=list)
+    """What was wrong with what this rank gives."""
     ready: Callable[[], None] | None = None
     """Waits until an accelerator has delivered the rows."""
-    spacing: tuple[int, int] = (0, 0)
-    """See `Exchange.gather`."""
     quota: int = 0
     """Rows that this rank is to give; 0 where others give them all."""
+    alike: int | None = None
+    """How many of a sample's views are of one crop type; ``None``: all."""
+    draw: bool = True
+    """Whether a picture is wanted, beside the numbers."""
+    assignment: Mapping[str, Any] | None = None
+    """How the model's logits become assignments, as `dino_assignment` says."""
     exchanged: bool = False
     """Whether the collective calls of this step have begun on this rank."""
     answered: bool = False

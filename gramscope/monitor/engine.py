@@ -9,18 +9,23 @@ from contextlib import ExitStack
 from functools import partial
 
 import torch
-from torch import Tensor
 
 from gramscope.events import Event, Reason
+from gramscope.monitor.assembly import assemble
 from gramscope.monitor.due_step import Channel, DueStep
-from gramscope.monitor.exchange import PATIENCE_S, Exchange, Gathered
-from gramscope.monitor.numbers import measure
+from gramscope.monitor.exchange import PATIENCE_S, Exchange
+from gramscope.monitor.finder import advice, look
+from gramscope.monitor.identity import Known, known
+from gramscope.monitor.numbers import Measured, measure
 from gramscope.monitor.recorder import Recorder, why_abandoned
 from gramscope.monitor.threads import use_one_core
 from gramscope.monitor.warn_once import WarnOnce
+from gramscope.monitor.wire import Gathered, Rows
 from gramscope.monitor.worker import Worker
 
 __all__ = ["Engine"]
+
+log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -80,7 +85,7 @@ class Engine:
         waiting = self._worker.waiting(lambda d: d.channel is channel and d.has_rows)
         if due.has_rows and waiting >= max_pending:
             self.warn(f"{channel.log_key}: backlog", _how_to_keep_up(due, max_pending))
-            due = DueStep(channel, due.step, Reason.backlog)
+            due = DueStep(channel, due.step, Reason.backlog, draw=due.draw)
         self._worker.put(due)
 
     def record(self, channel: Channel, event: Event) -> None:
@@ -137,76 +142,98 @@ class Engine:
             self.exchange.open()
 
     def _work(self, due: DueStep) -> Callable[[], None] | None:
+        channel = due.channel
         with torch.no_grad():
-            features = self._features(due)
+            rows = self._rows(due)
             due.exchanged = True
             gathered = self.exchange.gather(
-                due.channel.log_key, due.step, features, spacing=due.spacing, reason=due.reason
+                channel.log_key, due.step, rows, roles=len(channel.features), reason=due.reason
             )
             due.answered = True
             event = None if gathered is None else self._make_event(due, gathered)
         # Rows that were copied on the host, unless a call that was broken off may yet read them.
         if due.ready is None and not self.exchange.lost:
-            due.channel.pool.give_back(due.chunks)
+            for role, pool in channel.pools.items():
+                pool.give_back([c.features[role] for c in due.chunks if role in c.features])
         if event is None or self._recorder is None:
             return None
-        return partial(self._recorder.put, due.channel, event)
+        return partial(self._recorder.put, channel, event)
 
-    def _features(self, due: DueStep) -> Tensor | None:
-        """This rank's rows, ``[k, D]``; sets the reason if there are none."""
+    def _rows(self, due: DueStep) -> Rows | None:
+        """This rank's rows; sets the reason if there are none."""
         if due.reason:
             return None
         try:
             if due.ready is not None:
                 due.ready()
-            if any(len(chunk) for chunk in due.chunks):
-                return due.chunks[0] if len(due.chunks) == 1 else torch.cat(due.chunks)
-            due.reason = Reason.no_rows if due.quota else Reason.none
+            rows = assemble(due)
+            self._warn_of_oddities(due)
+            if rows is None:
+                due.reason = Reason.no_rows if due.quota else Reason.none
+            return rows
         except Exception as error:
             what = f"The rows of step {due.step} could not be copied: {error!r}"
             self.warn(Reason.copy_failed.name, what)
             due.reason = Reason.copy_failed
         return None
 
+    def _warn_of_oddities(self, due: DueStep) -> None:
+        for remark in due.remarks:
+            key = due.channel.log_key
+            self.warn(f"{key}: {remark}", f"{key} at step {due.step}: {remark}")
+
     def _make_event(self, due: DueStep, gathered: Gathered) -> Event:
         event = self._event(due)
         missing = _by_reason(gathered.reasons)
-        rows = len(gathered.features)
-        if not rows:
+        roles = dict(zip(due.channel.features, gathered.features, strict=False))
+        features = {role: found for role, found in roles.items() if found is not None}
+        if not features or not len(next(iter(features.values()))):
             event.skip(_why_nothing(gathered.reasons))
             if len(missing) > 1:
                 event.remark("; ".join(missing))
             return event
-        kept = due.channel.save_dir is not None
-        event.matrix, event.metrics = measure(
-            gathered.features, gathered.rank, gathered.index, spectrum=kept
-        )
-        if event.matrix is None:
+        identity, unlike = known(gathered.identities)
+        remarks = [*missing, *_of_roles(due.channel, gathered), *due.remarks, *unlike]
+        measured = measure(due, features, identity)
+        event.matrix, event.metrics, event.absent = measured.matrix, measured.numbers, measured.absent
+        if not measured.rows:
             event.skip(Reason.nonfinite)
             return event
-        event.n = len(event.matrix.gram)
+        event.n = measured.rows
         for ranks in missing:
             self.warn(ranks, f"No rows at step {event.step} from {ranks}")
-            event.remark(ranks)
-        if event.n < rows:
-            event.remark(f"{rows - event.n} rows with NaN or Inf left out")
+        for remark in [*remarks, *_left_out(identity, measured)]:
+            event.remark(remark)
+        self._look_for_views(due)
         return event
+
+    def _look_for_views(self, due: DueStep) -> None:
+        finder, seen = due.channel.finder, due.chunks[0].look if due.chunks else None
+        if finder is None or seen is None:
+            return
+        rows, n = seen
+        places = torch.tensor(look(n), dtype=torch.int64)
+        if (found := finder.update(rows.cpu().float(), places, n)) is not None:
+            log.info("%s", advice(found, due.channel.title))
 
     def _event(self, due: DueStep) -> Event:
         channel = due.channel
-        return Event(due.step, channel.log_key, channel.feature_key, self.exchange.world_size)
+        world_size = self.exchange.world_size
+        return Event(due.step, channel.log_key, channel.title, world_size, drawn=due.draw)
 
 
 def _warm_up() -> None:
     """Prepare the monitor thread, so that the first event is no slower than the others."""
     use_one_core()
-    eye = torch.eye(2, dtype=torch.float32, device="cpu")
-    origin = torch.zeros(2, dtype=torch.int32, device="cpu")
-    measure(eye, origin, origin, spectrum=True)
+    nobody = torch.zeros(4, dtype=torch.int32, device="cpu")
+    identity = Known(nobody, nobody, None, None, None, None)
+    due = DueStep(Channel({"": ""}, ""), 0)
+    measure(due, {"": torch.eye(4, dtype=torch.float32, device="cpu")}, identity)
 
 
 def _how_to_keep_up(due: DueStep, max_pending: int) -> str:
-    rows, dim = sum(map(len, due.chunks)), due.chunks[0].shape[1]
+    features = next(iter(due.chunks[0].features.values()))
+    rows, dim = len(features) * len(due.chunks), features.shape[1]
     return (
         f"{due.channel.log_key} cannot keep up: at step {due.step} the rows of {max_pending} steps "
         f"still wait. Raise log_every_n_steps, lower max_samples (this rank gives {rows} rows), or "
@@ -223,6 +250,18 @@ def _by_reason(reasons: dict[int, Reason]) -> list[str]:
         f"rank{'s' if len(r) > 1 else ''} {', '.join(map(str, r))}: {reason.name}"
         for reason, r in ranks.items()
     ]
+
+
+def _of_roles(channel: Channel, gathered: Gathered) -> list[str]:
+    """What several features lack, and whose rows have something wrong."""
+    names = list(channel.features)
+    lacking = [f"{names[i] or 'features'}: {why.name}" for i, why in gathered.lacking.items()]
+    return lacking + [f"rank {rank} has a remark of its own, in its log" for rank in gathered.odd]
+
+
+def _left_out(identity: Known, measured: Measured) -> list[str]:
+    rows = len(identity.rank) - measured.rows
+    return [f"{rows} rows with NaN or Inf left out"] if rows else []
 
 
 def _why_nothing(reasons: dict[int, Reason]) -> Reason:

@@ -5,71 +5,35 @@ from __future__ import annotations
 import logging
 import textwrap
 import zlib
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import replace
 
-import torch
 import torch.distributed as dist
-from torch import Tensor
 
 from gramscope.events import Reason
 from gramscope.monitor.group import Group, StoppedError
 from gramscope.monitor.link import Link, MissedEventError
 from gramscope.monitor.rows import member_ranks, quota
+from gramscope.monitor.wire import (
+    Gathered,
+    OfRole,
+    Rows,
+    Status,
+    computable,
+    lacking,
+    of_role,
+    pack,
+    plan_of,
+    travelling,
+    unpack,
+)
 
-__all__ = ["Exchange", "Gathered"]
+__all__ = ["Exchange"]
 
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 1800.0
 """Seconds to wait for a peer: long, because that costs training nothing."""
-
-_FLOATS = [
-    getattr(torch, name)
-    for name in (
-        *("float32", "float64", "float16", "bfloat16"),
-        *("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"),
-    )
-    if hasattr(torch, name)
-]
-_COMMON = torch.float32
-"""What rows are converted to where ranks have different dtypes, or one that is not in the list."""
-
-
-@dataclass
-class Gathered:
-    """The rows of all ranks, as rank 0 sees them."""
-
-    features: Tensor
-    """``[N, D]`` float32, or float64 where the ranks' rows are, on the host, in rank order."""
-    rank: Tensor
-    """``[N]`` int32, the rank each row came from."""
-    index: Tensor
-    """``[N]`` int32, its position in that rank's batch."""
-    reasons: dict[int, Reason]
-    """The ranks without rows, and why."""
-
-
-class _Status(NamedTuple):
-    """What each rank tells all others about its part of an event; 32 bytes."""
-
-    sequence: int
-    tag: int
-    reason: int
-    rows: int
-    dim: int
-    dtype: int
-    """Position in `_FLOATS`."""
-    length: int
-    picks: int
-
-    @property
-    def positions(self) -> Tensor:
-        """``[rows]`` int32, the position of each row in the rank's batch."""
-        picks = torch.arange(self.rows, dtype=torch.int64, device="cpu")
-        return (picks * self.length // max(1, self.picks)).int()
 
 
 class _OutOfStepError(Exception):
@@ -131,9 +95,9 @@ class Exchange:
         self,
         tag: str,
         step: int,
-        features: Tensor | None,
+        rows: Rows | None,
         *,
-        spacing: tuple[int, int] = (0, 0),
+        roles: int = 1,
         reason: Reason = Reason.none,
     ) -> Gathered | None:
         """Bring the rows of all members together; every member must call it for every event.
@@ -141,9 +105,8 @@ class Exchange:
         Args:
             tag: Names the monitor; rows of a rank that is at another tag or step are left out.
             step: Optimizer step of the event.
-            features: This rank's rows, ``[k, D]`` on the host; ``None`` if it gives none.
-            spacing: Length L of the batch and number P of evenly spaced rows that were to be
-                taken from it: row ``i`` stood at position ``i * L // P``.
+            rows: This rank's rows; ``None`` if it gives none.
+            roles: How many features are watched, alike on all ranks.
             reason: Why it gives none.
 
         Returns:
@@ -152,16 +115,17 @@ class Exchange:
         self._sequence += 1
         if self._link is not None and self._link.group is None:
             self._meet(self._link, f"{tag}@{step}")
-        if features is not None and features.dtype not in _FLOATS:
-            features = features.to(_COMMON)
-        mine = self._status(zlib.crc32(f"{tag}@{step}".encode()) >> 1, features, spacing, reason)
+        if rows is not None:
+            rows = replace(rows, features=[travelling(f) for f in rows.features])
+        event = zlib.crc32(f"{tag}@{step}".encode()) >> 1
+        mine = self._status(event, rows, roles, reason)
         if self._link is None or self._link.group is None:
-            return self._alone(mine, features)
+            return self._alone(mine, rows)
         try:
-            return self._together(self._link, self._link.group, mine, features)
+            return self._together(self._link, self._link.group, mine, rows)
         except Exception as error:
             self._lose(self._link, error)
-            return self._alone(mine, features)
+            return self._alone(mine, rows)
 
     def open(self) -> None:
         """Make the connections; waits for the other ranks, on the thread that will use them."""
@@ -210,21 +174,20 @@ class Exchange:
             self._lose(self._link, error)
         return None
 
-    def _status(
-        self, tag: int, features: Tensor | None, spacing: tuple[int, int], reason: Reason
-    ) -> _Status:
-        if features is None:
-            return _Status(self._sequence, tag, int(reason), 0, 0, 0, 0, 0)
-        rows, dim = features.shape
-        kind = _FLOATS.index(features.dtype)
-        return _Status(self._sequence, tag, int(reason), rows, dim, kind, *spacing)
+    def _status(self, tag: int, rows: Rows | None, roles: int, reason: Reason) -> Status:
+        if rows is None:
+            return Status(self._sequence, tag, int(reason), 0, (0, 0), 0, (OfRole(),) * roles)
+        why = rows.lacking or (Reason.none,) * roles
+        of_roles = tuple(map(of_role, rows.features, why))
+        identity = rows.identity
+        count, odd = len(identity.index), int(rows.odd)
+        return Status(self._sequence, tag, int(reason), count, identity.kinds, odd, of_roles)
 
     def _together(
-        self, link: Link, group: Group, mine: _Status, features: Tensor | None
+        self, link: Link, group: Group, mine: Status, rows: Rows | None
     ) -> Gathered | None:
-        row = torch.tensor(mine, dtype=torch.int32, device="cpu")
-        rows = group.all_gather(row)
-        statuses = dict(zip(link.members, (_Status(*r.tolist()) for r in rows), strict=True))
+        answers = group.all_gather(mine.as_tensor())
+        statuses = dict(zip(link.members, map(Status.of, answers), strict=True))
         if any(s[:2] != mine[:2] for s in statuses.values()):  # as all of them see
             raise _OutOfStepError("they disagree on which event comes next")
         reasons = {rank: Reason.peer_lost for rank in self._members if rank not in statuses}
@@ -232,39 +195,26 @@ class Exchange:
         giving = {rank: s for rank, s in statuses.items() if s.rows and not s.reason}
         if reasons.get(0) is Reason.backlog or not giving:  # nobody there to receive, or to send
             return self._nothing(reasons) if self.is_root else None
-        dim = Counter(s.dim for s in giving.values()).most_common(1)[0][0]
-        reasons.update((r, Reason.other_dimension) for r, s in giving.items() if s.dim != dim)
-        giving = {rank: s for rank, s in giving.items() if s.dim == dim}
-        dtype = _wire_dtype(giving.values())
-        own = features if self.rank in giving else None
-        packed = _pack(own, max(s.rows for s in giving.values()), dim, dtype)
-        buffers = group.gather(packed)
+        plan = plan_of(giving, reasons)
+        own = rows if self.rank in plan.giving else None
+        buffers = group.gather(pack(own, plan))
         if buffers is None:
             return None
-        return self._unpack(dict(zip(link.members, buffers, strict=True)), giving, dtype, reasons)
+        gathered = unpack(dict(zip(link.members, buffers, strict=True)), plan, reasons)
+        gathered.odd = [r for r, s in plan.giving.items() if s.odd and r]
+        return gathered
 
-    def _unpack(
-        self,
-        buffers: dict[int, Tensor],
-        giving: dict[int, _Status],
-        dtype: torch.dtype,
-        reasons: dict[int, Reason],
-    ) -> Gathered:
-        packed = torch.cat([buffers[rank][: s.rows] for rank, s in giving.items()])
-        rank = torch.cat([_full(s.rows, rank) for rank, s in giving.items()])
-        index = torch.cat([s.positions for s in giving.values()])
-        return Gathered(_computable(packed.view(dtype)), rank, index, reasons)
-
-    def _alone(self, mine: _Status, features: Tensor | None) -> Gathered | None:
+    def _alone(self, mine: Status, rows: Rows | None) -> Gathered | None:
         if not self.is_root:
             return None
         reasons = {rank: self.lost for rank in self._members if rank and self.lost}
-        if mine.reason or features is None:
+        if mine.reason or rows is None:
             return self._nothing({**reasons, 0: Reason(mine.reason) or Reason.no_rows})
-        return Gathered(_computable(features), _full(mine.rows, 0), mine.positions, reasons)
+        features = [None if f is None else computable(f) for f in rows.features]
+        return Gathered(features, {0: rows.identity}, reasons, lacking([mine], features))
 
     def _nothing(self, reasons: dict[int, Reason]) -> Gathered:
-        return Gathered(torch.empty(0, 0, dtype=_COMMON), _full(0, 0), _full(0, 0), reasons)
+        return Gathered([], {}, reasons)
 
     def _lose(self, link: Link, why: Exception) -> None:
         out_of_step = isinstance(why, _OutOfStepError)
@@ -285,28 +235,3 @@ class Exchange:
         self._said.add(said)
         level = logging.WARNING if self.is_root and not known else logging.INFO
         log.log(level, "%s", said)
-
-
-def _pack(features: Tensor | None, rows: int, dim: int, dtype: torch.dtype) -> Tensor:
-    """``[rows, bytes]`` uint8, because gloo does not know every dtype."""
-    width = dim * dtype.itemsize
-    packed = torch.empty(0, width, dtype=torch.uint8, device="cpu")
-    if features is not None:
-        packed = features.to(dtype).contiguous().view(torch.uint8)
-    if len(packed) < rows:
-        packed = torch.cat([packed, packed.new_zeros(rows - len(packed), width)])
-    return packed
-
-
-def _wire_dtype(statuses: Iterable[_Status]) -> torch.dtype:
-    """The dtype in which rows travel: their own, if all ranks have the same."""
-    kinds = {status.dtype for status in statuses}
-    return _FLOATS[kinds.pop()] if len(kinds) == 1 else _COMMON
-
-
-def _computable(features: Tensor) -> Tensor:
-    return features if features.dtype == torch.float64 else features.float()
-
-
-def _full(rows: int, value: int) -> Tensor:
-    return torch.full((rows,), value, dtype=torch.int32, device="cpu")

@@ -1,4 +1,4 @@
-"""The monitor of one feature: what a training loop talks to."""
+"""The monitor of one feature, or of several: what a training loop talks to."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import atexit
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from gramscope.config.settings import local_path
+from gramscope.config.settings import local_path, numbers
+from gramscope.config.views import views as declared_views
 from gramscope.events import Event, Reason
 from gramscope.monitor.account import Account
 from gramscope.monitor.boundary import guarded
@@ -21,6 +21,10 @@ from gramscope.monitor.capture import StepCapture
 from gramscope.monitor.due_step import Channel, DueStep
 from gramscope.monitor.engine import Engine
 from gramscope.monitor.features import FeatureError
+from gramscope.monitor.finder import ViewFinder
+from gramscope.monitor.finder import look as look_at
+from gramscope.monitor.transfer import to_host
+from gramscope.picture.look import Look
 
 __all__ = ["Monitor"]
 
@@ -29,7 +33,7 @@ _ALONE_S = 1.0
 
 
 class Monitor:
-    """Watches one feature of a training run.
+    """Watches one feature of a training run, or several of the same rows.
 
     In a plain PyTorch loop, with or without `torch.distributed`, on every rank alike::
 
@@ -47,8 +51,13 @@ class Monitor:
     `observe` copies the selected rows and returns; what it cannot use becomes a skipped event.
 
     Args:
-        feature_key: Name of the feature in titles and events.
+        feature_key: Name of the feature in titles and events; of several features a mapping
+            from their roles (``teacher_head``) to their keys.
         max_samples: Rows of an event, spread evenly over all ranks.
+        views: How many views of each sample the rows hold, stacked, or `Views`, or a mapping
+            ``{"count": 2, "layout": "interleaved"}``; sampling is then by sample.
+        metrics: Which numbers: ``"standard"``, ``"gram"`` or a list of names.
+        look: Order, colours and panels of the pictures.
         log_key: Name of the picture in events and on disk.
         save_dir: Where events are kept as files (rank 0 only); ``None``: nowhere. It stays there
             when the working directory changes.
@@ -64,14 +73,17 @@ class Monitor:
             the same point, because ranks meet there.
 
     Raises:
-        ValueError: If ``save_dir`` is a URL.
+        ValueError: If ``save_dir`` is a URL, or ``views`` or ``metrics`` cannot be.
     """
 
     def __init__(
         self,
-        feature_key: str = "features",
+        feature_key: str | Mapping[str, str] = "features",
         max_samples: int = 128,
         *,
+        views: Any = None,
+        metrics: str | Sequence[str] = "standard",
+        look: Look | None = None,
         log_key: str = "gram_matrix",
         save_dir: str | Path | None = None,
         max_pending: int = 8,
@@ -83,12 +95,19 @@ class Monitor:
     ) -> None:
         directory = None if save_dir is None else local_path("save_dir", save_dir).absolute()
         self.account = account or Account()
-        self._channel = Channel(feature_key, log_key, directory, prepare)
+        features = {"": feature_key} if isinstance(feature_key, str) else dict(feature_key)
+        self._views = declared_views("views", views)
+        self._channel = Channel(
+            features, log_key, numbers("metrics", metrics), look or Look(), directory, prepare
+        )
         self._max_pending = max_pending
         self._timeout_s = timeout_s
         self._publish = publish
         self._engine = engine or Engine(max_samples, timeout_s)
+        self._max_samples = max_samples
         self._quota = self._engine.exchange.quota(max_samples)
+        if self.is_root and self._views is None:
+            self._channel.finder = ViewFinder()
         self._closed = False
         self._process = os.getpid()
         atexit.register(self._close_at_exit)  # for loops that end without it
@@ -116,40 +135,71 @@ class Monitor:
             micro_batches: How many micro-batches the step is expected to have.
             bare_tensor: Whether an output that is itself a tensor counts as the features.
         """
-        return StepCapture(
-            self._channel.feature_key,
-            self._quota,
+        channel = self._channel
+        looks = channel.finder is not None and not channel.finder.done
+        capture = StepCapture(
+            channel.features,
+            self._samples,
             micro_batches,
             bare_tensor=bare_tensor,
-            pool=self._channel.pool,
+            pools=channel.pools,
+            look=look_at if looks else None,
         )
+        capture.begin_micro_batch(dict.fromkeys(channel.features, self._views))
+        return capture
+
+    def _samples(self, views: int) -> int:
+        """How many samples this rank gives, of so many views each."""
+        return self._engine.exchange.quota(max(1, self._max_samples // views))
 
     @guarded()
-    def observe(self, *, step: int, features: Tensor | Mapping[str, Any]) -> None:
+    def observe(
+        self,
+        *,
+        step: int,
+        features: Tensor | Mapping[str, Any],
+        sample_id: Any = None,
+        label: Any = None,
+        draw: bool = True,
+    ) -> None:
         """Watch one step; every rank must call it for the same steps.
 
         Args:
             step: Optimizer step.
             features: ``[N, D]`` or ``[N, T, D]`` (token 0 is taken), on any device; or a mapping
                 that holds them under ``feature_key``.
+            sample_id: Integers or texts, of each row or of each sample: rows with the same are of
+                one sample.
+            label: Integers or texts, of each row or of each sample.
+            draw: Whether a picture is wanted, beside the numbers.
         """
         capture = self.capture(bare_tensor=True)
+        marks = {"sample_id": sample_id, "label": label}
+        capture.begin_micro_batch(
+            dict.fromkeys(self._channel.features, self._views),
+            {name: value for name, value in marks.items() if value is not None},
+        )
         capture.offer(features)
         capture.end_micro_batch()
-        self.submit(step, capture)
+        self.submit(step, capture, draw=draw)
 
-    def submit(self, step: int, taken: StepCapture | Exception | None) -> None:
+    def submit(
+        self, step: int, taken: StepCapture | Exception | None, *, draw: bool = True
+    ) -> None:
         """Hand over what was captured; every rank must call it for the same steps.
 
         Args:
             step: Optimizer step.
             taken: This rank's rows, or why there are none; ``None`` if the step was due but not
                 foreseen.
+            draw: Whether a picture is wanted, beside the numbers.
         """
         if self.is_root:
             self.account.submitted(step)
         if self._engine.exchange.is_member:
-            self._engine.submit(self._due_step(step, taken), self._max_pending)
+            due = self._due_step(step, taken)
+            due.draw = draw
+            self._engine.submit(due, self._max_pending)
 
     def recover(self, error: Exception, *_: Any, step: int | None = None, **__: Any) -> None:
         """Have a step that was to be observed end as skipped, after something of ours failed."""
@@ -246,8 +296,7 @@ class Monitor:
         try:
             if taken.error is not None:
                 raise taken.error
-            sampler = taken.sampler
-            chunks, ready = _to_host(sampler.chunks)
+            ready = to_host(taken.chunks)
         except FeatureError as error:
             return self._failed(step, error.reason, str(error))
         except Exception as error:  # out of pinned memory, a device in error
@@ -255,27 +304,16 @@ class Monitor:
         return DueStep(
             self._channel,
             step,
-            chunks=chunks,
+            chunks=taken.chunks,
+            lacking={role: error.reason for role, error in taken.lacking.items()},
+            remarks=[*taken.remarks, *(str(error) for error in taken.lacking.values())],
             ready=ready,
-            spacing=sampler.spacing,
-            quota=self._quota,
+            quota=self._samples(taken.chunks[0].chosen.views) if taken.chunks else self._quota,
+            alike=taken.alike,
+            assignment=taken.assignment,
         )
 
     def _failed(self, step: int, reason: Reason, message: str) -> DueStep:
         key = self._channel.log_key
         self._engine.warn(f"{key}: {reason.name}", f"{key} at step {step}: {message}")
         return DueStep(self._channel, step, reason)
-
-
-def _to_host(chunks: list[Tensor]) -> tuple[list[Tensor], Callable[[], None] | None]:
-    """Start copying to the host; the second value waits until the copies are complete."""
-    if not chunks or chunks[0].device.type == "cpu":
-        return chunks, None
-    if chunks[0].device.type != "cuda":
-        return [chunk.cpu() for chunk in chunks], None
-    host = [torch.empty(c.shape, dtype=c.dtype, device="cpu", pin_memory=True) for c in chunks]
-    for target, chunk in zip(host, chunks, strict=True):
-        target.copy_(chunk, non_blocking=True)
-    done = torch.cuda.Event(blocking=True)  # or the monitor thread would spin while it waits
-    done.record(torch.cuda.current_stream(chunks[0].device))
-    return host, done.synchronize

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
+from gramscope.config.views import Layout, Views
 from gramscope.monitor.buffers import BufferPool
 
-__all__ = ["RowSampler", "member_ranks", "quota"]
+__all__ = ["RowSampler", "Selection", "copy_rows", "member_ranks", "quota"]
 
 
 def member_ranks(world_size: int, max_samples: int) -> list[int]:
@@ -24,59 +28,107 @@ def quota(member: int, members: int, max_samples: int) -> int:
     return (member + 1) * max_samples // members - member * max_samples // members
 
 
+class Selection(NamedTuple):
+    """The rows that are taken of one micro-batch: whole samples, each with the same views.
+
+    Pick ``i`` of all picks of the step is the sample at ``i * length // picks`` of the step.
+    """
+
+    first: int
+    """Of the picks that lie in this micro-batch."""
+    last: int
+    """The pick behind them."""
+    length: int
+    """Samples of the step, as foreseen."""
+    picks: int
+    """Samples taken of the step."""
+    seen: int
+    """Samples of the step's earlier micro-batches."""
+    samples: int
+    """Samples of this one."""
+    rows_before: int
+    """Rows of the earlier ones."""
+    views: int = 1
+    """Views that are taken of each sample; 1 where none are declared."""
+    layout: str = Layout.stacked.value
+    """How the rows taken are ordered."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether every sample is taken."""
+        return self.last - self.first == self.samples
+
+    def sample(self, device: torch.device | str = "cpu") -> Tensor:
+        """``[k]`` int64, positions of the samples in the micro-batch.
+
+        Made on the device: an index from the host would make the host wait.
+        """
+        picks = torch.arange(self.first, self.last, device=device)
+        return picks * self.length // self.picks - self.seen
+
+    def rows(self, declared: Views | None, device: torch.device | str = "cpu") -> Tensor:
+        """``[k * views]`` int64, positions of their rows in features whose views are declared so."""
+        sample = self.sample(device)
+        if declared is None:
+            return sample
+        view = torch.arange(self.views, device=device)[:, None]
+        stacked = declared.layout == Layout.stacked.value
+        rows = view * self.samples + sample if stacked else sample * declared.count + view
+        return self.ordered(rows)
+
+    def ordered(self, by_view: Tensor) -> Tensor:
+        """``[views, k]`` in the order of the rows that are taken."""
+        return (by_view if self.layout == Layout.stacked.value else by_view.T).flatten()
+
+    def takes_all_of(self, declared: Views | None) -> bool:
+        """Whether the rows are all there are, in their own order."""
+        if declared is None:
+            return self.whole
+        return self.whole and (declared.count, declared.layout) == (self.views, self.layout)
+
+
 class RowSampler:
-    """Takes up to ``limit`` evenly spaced rows from the micro-batches of one optimizer step.
+    """Chooses evenly spaced samples from the micro-batches of one optimizer step.
 
     The micro-batches count as one long batch. Its length is foreseen from the first of them,
     so that each is thinned on arrival and none has to be kept.
+
+    Args:
+        limit: How many samples to take, by the number of views that are taken of each.
+        micro_batches: How many micro-batches the step is expected to have.
     """
 
-    def __init__(self, limit: int, micro_batches: int = 1, pool: BufferPool | None = None) -> None:
+    def __init__(self, limit: Callable[[int], int], micro_batches: int = 1) -> None:
         self._limit = limit
-        self._pool = pool or BufferPool(0)
         self._micro_batches = micro_batches
-        self._length = 0  # foreseen rows of the whole step
+        self._length = 0
+        self._picks = 0
         self._seen = 0
-        self._chunks: list[Tensor] = []
+        self._rows = 0
 
-    def add(self, features: Tensor) -> None:
-        """Copy this micro-batch's share of the rows on its own device, without waiting."""
-        n = len(features)
+    def choose(
+        self, rows: int, *, samples: int, views: int = 1, layout: str = Layout.stacked.value
+    ) -> Selection:
+        """The share of the next micro-batch, of ``samples`` samples in ``rows`` rows."""
         if not self._length:
-            self._length = n * self._micro_batches
-        start, stop = self._pick_from(self._seen), self._pick_from(self._seen + n)
-        if stop > start:
-            self._chunks.append(self._copy(features.detach(), start, stop))
-        self._seen += n
+            self._length = samples * self._micro_batches
+            self._picks = min(self._limit(views), self._length)
+        first, last = self._pick_from(self._seen), self._pick_from(self._seen + samples)
+        place = (self._length, self._picks, self._seen, samples, self._rows)
+        self._seen += samples
+        self._rows += rows
+        return Selection(first, last, *place, views, layout)
 
     def rewind(self, mark: tuple[int, int]) -> None:
-        """Forget what was added since ``mark`` was taken."""
-        self._seen, chunks = mark
-        del self._chunks[chunks:]
+        """Forget what was chosen since ``mark`` was taken."""
+        self._seen, self._rows = mark
         if not self._seen:
             self._length = 0
 
     @property
     def mark(self) -> tuple[int, int]:
         """The present state, for `rewind`."""
-        return self._seen, len(self._chunks)
-
-    @property
-    def chunks(self) -> list[Tensor]:
-        """The rows taken, one ``[k, D]`` tensor for each micro-batch that gave any."""
-        return self._chunks
-
-    @property
-    def spacing(self) -> tuple[int, int]:
-        """Length L of the micro-batches together and number P of rows to take of them.
-
-        Row ``i`` of those taken stood at position ``i * L // P``.
-        """
-        return self._length, self._picks
-
-    @property
-    def _picks(self) -> int:
-        return min(self._limit, self._length)
+        return self._seen, self._rows
 
     def _pick_from(self, position: int) -> int:
         """The first pick that lies at ``position`` or behind it."""
@@ -84,15 +136,18 @@ class RowSampler:
             return 0
         return min(self._picks, -(-position * self._picks // self._length))
 
-    def _copy(self, features: Tensor, start: int, stop: int) -> Tensor:
-        rows = stop - start
-        on_host = features.device.type == "cpu" and type(features) is Tensor
-        target = self._pool.take(rows, features) if on_host else None
-        if rows == len(features):
-            return features.clone() if target is None else target.copy_(features)
-        # Made on the features' device: an index from the host would make the host wait.
-        picks = torch.arange(start, stop, device=features.device)
-        index = picks * self._length // self._picks - self._seen
-        if target is None:
-            return features.index_select(0, index)
-        return torch.index_select(features, 0, index, out=target)
+
+def copy_rows(
+    features: Tensor, chosen: Selection, declared: Views | None, pool: BufferPool
+) -> Tensor:
+    """The chosen rows ``[k * views, D]`` on the features' own device, without waiting for it."""
+    features = features.detach()
+    count = (chosen.last - chosen.first) * chosen.views
+    on_host = features.device.type == "cpu" and type(features) is Tensor
+    target = pool.take(count, features) if on_host else None
+    if chosen.takes_all_of(declared):
+        return features.clone() if target is None else target.copy_(features)
+    index = chosen.rows(declared, features.device)
+    if target is None:
+        return features.index_select(0, index)
+    return torch.index_select(features, 0, index, out=target)

@@ -1,0 +1,43 @@
+"""From the device to the host, without waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gramscope.monitor.capture import Chunk
+
+__all__ = ["to_host"]
+
+
+def to_host(chunks: Iterable[Chunk]) -> Callable[[], None] | None:
+    """Start copying everything to the host; what is returned waits until the copies are complete."""
+    devices: set[torch.device] = set()
+    for chunk in chunks:
+        for role, rows in chunk.features.items():
+            chunk.features[role] = _copy(rows, devices)
+        chunk.sample_id = _copy(chunk.sample_id, devices)
+        chunk.label = _copy(chunk.label, devices)
+        if chunk.look is not None:
+            chunk.look = (_copy(chunk.look[0], devices), chunk.look[1])
+    events = [_recorded(device) for device in devices if device.type == "cuda"]
+    return (lambda: [event.synchronize() for event in events] and None) if events else None
+
+
+def _copy(value: Any, devices: set[torch.device]) -> Any:
+    if not isinstance(value, Tensor) or value.device.type == "cpu":
+        return value
+    if value.device.type != "cuda":
+        return value.cpu()
+    devices.add(value.device)
+    host = torch.empty(value.shape, dtype=value.dtype, device="cpu", pin_memory=True)
+    return host.copy_(value, non_blocking=True)
+
+
+def _recorded(device: torch.device) -> torch.cuda.Event:
+    done = torch.cuda.Event(blocking=True)  # or the monitor thread would spin while it waits
+    done.record(torch.cuda.current_stream(device))
+    return done
