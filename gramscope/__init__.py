@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gramscope.callbacks import GramMatrixCallback as GramMatrixCallback
     from gramscope.callbacks import MonitorProgressBar as MonitorProgressBar
+    from gramscope.callbacks import RepresentationMonitor as RepresentationMonitor
     from gramscope.config.instantiate import instantiate_callbacks as instantiate_callbacks
     from gramscope.monitor import Monitor as Monitor
     from gramscope.sweep.objective import objective as objective
@@ -23,6 +24,7 @@ _HOMES = {
     "GramMatrixCallback": "gramscope.callbacks",
     "Monitor": "gramscope.monitor",
     "MonitorProgressBar": "gramscope.callbacks",
+    "RepresentationMonitor": "gramscope.callbacks",
     "instantiate_callbacks": "gramscope.config.instantiate",
     "objective": "gramscope.sweep.objective",
 }

@@ -15,6 +15,7 @@ from torch import nn
 
 from gramscope.callbacks._lightning import rank_zero_info
 from gramscope.callbacks.loggers import Publisher, takes_images
+from gramscope.callbacks.monitors import monitor_for
 from gramscope.config import reminder
 from gramscope.config.callbacks import MonitorConfig
 from gramscope.monitor import Monitor
@@ -27,7 +28,7 @@ __all__ = ["FabricGramMatrix"]
 log = logging.getLogger(__name__)
 
 _NOT_SEEN = (
-    "%s asks for feature_key=%r, and training goes on without: Fabric has told of no module with "
+    "%s asks for %s, and training goes on without: Fabric has told of no module with "
     "module=%r. It tells of those of `fabric.setup`, not of `fabric.setup_module`; a loop with "
     "that one uses gramscope.Monitor."
 )
@@ -71,7 +72,7 @@ class FabricGramMatrix:
             self._monitor = self._make_monitor(fabric)
             self._at_exit = Finalize(None, self.close, exitpriority=0)  # of a launcher's process
             atexit.register(self.close)  # of any other, before the monitor's own end
-            said = f"{self._asked} asks for feature_key={self.config.feature_key!r}"
+            said = f"{self._asked} asks for {self.config.what}"
             rank_zero_info(f"gramscope: {said}, which this Fabric now watches.")
         self._listen()
 
@@ -80,7 +81,7 @@ class FabricGramMatrix:
         """Hand over a step that was due, and what has become of those before to the loggers."""
         if self._at_exit is None and not self._said_nothing_seen:
             self._said_nothing_seen = True
-            log.warning(_NOT_SEEN, self._asked, self.config.feature_key, self.config.module)
+            log.warning(_NOT_SEEN, self._asked, self.config.what, self.config.module)
         if self._optimizer is None or self._optimizer() is None:
             self._optimizer = weakref.ref(optimizer)
         if self._monitor is None or optimizer is not self._optimizer():
@@ -99,7 +100,7 @@ class FabricGramMatrix:
         if monitor is not None:
             monitor.close()
             if monitor.is_root:
-                log.info("%s: %s", self.config.feature_key, dict(monitor.outcomes))
+                log.info("%s: %s", self.config.title, dict(monitor.outcomes))
 
     def recover(self, error: Exception, *_: Any, **__: Any) -> None:
         """Let a due step end as skipped."""
@@ -157,13 +158,4 @@ class FabricGramMatrix:
             save_dir = str(Path("gram").absolute())
             if fabric.is_global_zero:
                 log.warning("No logger takes images, so %s goes to %s.", config.log_key, save_dir)
-        return Monitor(
-            config.feature_key,
-            config.max_samples,
-            log_key=config.log_key,
-            save_dir=save_dir,
-            max_pending=config.max_pending,
-            timeout_s=config.timeout_s,
-            publish=publisher,
-            prepare=publisher.prepare,
-        )
+        return monitor_for(config, publisher, config.log_key, save_dir)

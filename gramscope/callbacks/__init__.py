@@ -2,5 +2,6 @@
 
 from gramscope.callbacks.gram import GramMatrixCallback
 from gramscope.callbacks.progress import MonitorProgressBar
+from gramscope.callbacks.representation import RepresentationMonitor
 
-__all__ = ["GramMatrixCallback", "MonitorProgressBar"]
+__all__ = ["GramMatrixCallback", "MonitorProgressBar", "RepresentationMonitor"]

@@ -20,7 +20,9 @@ from typing_extensions import override
 from gramscope.callbacks._lightning import Callback, rank_zero_info
 from gramscope.callbacks.cadence import Cadence
 from gramscope.callbacks.cost import Cost
+from gramscope.callbacks.findings import findings
 from gramscope.callbacks.loggers import Publisher, takes_images
+from gramscope.callbacks.monitors import monitor_for
 from gramscope.callbacks.parcel import Parcel
 from gramscope.callbacks.seen import Seen
 from gramscope.callbacks.source import FeatureSource
@@ -42,10 +44,10 @@ log = logging.getLogger(__name__)
 _LONG_S = 30.0
 """Seconds after which this rank says that it waits for the others."""
 
-_ATTACHED = "gramscope: {} asks for feature_key={!r}, which this Trainer now watches."
+_ATTACHED = "gramscope: {} asks for {}, which this Trainer now watches."
 
 _ALONE = (
-    "The gram callback of rank %d for feature_key=%r waits for those of the other ranks; a trainer "
+    "The gram callback of rank %d for %s waits for those of the other ranks; a trainer "
     "must have the same callbacks on every rank."
 )
 
@@ -119,6 +121,12 @@ class MonitorCallback(Callback):
         return {f"{prefix}/{name}": latest.get(name, math.nan) for name in NUMBERS}
 
     @property
+    @guarded(list)
+    def findings(self) -> list[tuple[str, str]]:
+        """What the latest numbers say of each feature, in a sentence: rank, and views if known."""
+        return findings(self.config.watched, self._seen.account.latest)
+
+    @property
     @guarded(dict)
     def outcomes(self) -> dict[str, int]:
         """How many due steps ended how: ``logged``, or the reason for skipping; rank 0 only."""
@@ -154,7 +162,7 @@ class MonitorCallback(Callback):
         """One line on what became of the due steps and what they cost the training thread."""
         skipped = Counter(self.outcomes)
         logged = skipped.pop("logged", 0)
-        line = f"{self.config.feature_key}: {logged} logged{_counts(self._seen.account.remarks)}"
+        line = f"{self.config.title}: {logged} logged{_counts(self._seen.account.remarks)}"
         line += f", {skipped.total()} skipped{_counts(skipped)}"
         if cost := self.overhead_ms:
             line += f"; training thread {cost['median']:.2f} ms an event (median)"
@@ -168,7 +176,7 @@ class MonitorCallback(Callback):
         """Tells the checkpointed states of several callbacks apart."""
         config = self.config
         return self._generate_state_key(
-            feature_key=config.feature_key,
+            **_of_what(config),
             log_key=config.log_key,
             module=config.module,
             log_every_n_steps=config.log_every_n_steps,
@@ -205,7 +213,7 @@ class MonitorCallback(Callback):
         if any(same(mine, other.config) for other in others):
             trainer.callbacks = [c for c in trainer.callbacks if c is not self]
         else:
-            rank_zero_info(_ATTACHED.format(self.attached, mine.feature_key))
+            rank_zero_info(_ATTACHED.format(self.attached, mine.what))
 
     @override
     @guarded(by="stay_off")
@@ -308,7 +316,7 @@ class MonitorCallback(Callback):
         """What all ranks do together before a fit, once, whatever happens on one of them."""
         if not self._meeting:
             mine = (_root(trainer), secrets.token_hex(4))
-            with _said_after(_LONG_S, _ALONE, trainer.global_rank, self.config.feature_key):
+            with _said_after(_LONG_S, _ALONE, trainer.global_rank, self.config.what):
                 self._root, self._meeting = trainer.strategy.broadcast(mine, src=0)
 
     def _start(self, trainer: Any, pl_module: Any) -> _Fit | None:
@@ -326,7 +334,7 @@ class MonitorCallback(Callback):
         publisher = Publisher(trainer.loggers, seen.names.prefix)
         self._monitor = self._make_monitor(trainer, engine, publisher)
         source = FeatureSource(trainer, pl_module, self.config, self._monitor, seen.cost)
-        cadence = Cadence(self.config.log_every_n_steps)
+        cadence = Cadence(self.config.log_every_n_steps, self.config.metrics_every_n_steps)
         at_exit = Finalize(None, self.break_off, exitpriority=0)
         return _Fit(self._monitor, publisher, cadence, source, at_exit)
 
@@ -335,18 +343,8 @@ class MonitorCallback(Callback):
         log_key = seen.names.log_key
         save_dir = self._save_dir(trainer, log_key)
         seen.pictures = save_dir and directory_of(save_dir, log_key)
-        return Monitor(
-            config.feature_key,
-            config.max_samples,
-            log_key=log_key,
-            save_dir=save_dir,
-            max_pending=config.max_pending,
-            timeout_s=config.timeout_s,
-            publish=publisher,
-            prepare=publisher.prepare,
-            account=seen.account,
-            engine=engine,
-        )
+        shared = {"account": seen.account, "engine": engine}
+        return monitor_for(config, publisher, log_key, save_dir, **shared)
 
     def _save_dir(self, trainer: Any, log_key: str) -> Path | None:
         """Where files go, whatever becomes of the working directory."""
@@ -381,7 +379,7 @@ class MonitorCallback(Callback):
 
     def _hand_over(self, fit: _Fit, taken: StepCapture | Exception | None) -> None:
         if fit.due is not None:
-            fit.monitor.submit(fit.due, taken)
+            fit.monitor.submit(fit.due, taken, draw=fit.cadence.draws)
             fit.due = None
 
     def break_off(self) -> None:
@@ -412,6 +410,12 @@ class MonitorCallback(Callback):
         if monitor is not None and monitor.is_root:
             log.info("%s", self.summary)
             self._parcel.send(self._seen.as_json())
+
+
+def _of_what(config: MonitorConfig) -> dict[str, Any]:
+    """Of a single feature as checkpoints have always had it."""
+    watched = config.watched
+    return {"feature_key": watched[""]} if "" in watched else {"features": watched}
 
 
 def _root(trainer: Any) -> str:
@@ -481,10 +485,10 @@ def _warn_of_clashes(configs: list[MonitorConfig]) -> None:
     for alike in clashes(configs):
         one = configs[alike[0]]
         log.warning(
-            "%d gram callbacks log feature_key=%r under log_key=%r; they are told apart as %s. "
+            "%d gram callbacks log %s under log_key=%r; they are told apart as %s. "
             "Give each a log_key of its own.",
             len(alike),
-            one.feature_key,
+            one.what,
             one.log_key,
             ", ".join(log_keys[i] for i in alike),
         )

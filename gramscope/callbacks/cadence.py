@@ -10,12 +10,16 @@ __all__ = ["Cadence"]
 class Cadence:
     """Follows a trainer's ``global_step`` and foresees which batch completes a due step.
 
-    A step is due when ``global_step`` reaches or passes a multiple of ``every``, so that
-    optimizers that advance it by more than one at a time skip nothing.
+    A step is due when ``global_step`` reaches or passes a multiple of ``every``, or of
+    ``numbers_every`` for numbers alone, so that optimizers that advance it by more than one at a
+    time skip nothing.
     """
 
-    def __init__(self, every: int) -> None:
+    def __init__(self, every: int, numbers_every: int | None = None) -> None:
         self._every = every
+        self._numbers_every = numbers_every
+        self.draws = True
+        """Whether the latest due step is to have a picture."""
         self._step = 0
         self._advance = 1  # the most by which a batch has advanced global_step
         self._batches = 0  # since the last optimizer step
@@ -45,10 +49,14 @@ class Cadence:
         if step == self._step:
             return False, False
         due = self._crosses(step)
+        self.draws = self._passes(step, self._every) if due else self.draws
         self._advance = max(self._advance, step - self._step)
         self._step = step
         self._batches_per_step, self._batches = self._batches, 0
         return True, due
 
     def _crosses(self, step: int) -> bool:
-        return step // self._every > self._step // self._every
+        return any(self._passes(step, n) for n in (self._every, self._numbers_every) if n)
+
+    def _passes(self, step: int, every: int) -> bool:
+        return step // every > self._step // every

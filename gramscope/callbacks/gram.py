@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gramscope.callbacks.base import MonitorCallback
-from gramscope.config.callbacks import Capture, GramMatrixConfig
+from gramscope.config.callbacks import Capture, ColorRange, GramMatrixConfig, Order, Panel
 from gramscope.config.settings import configured_by
+from gramscope.config.views import Views
 
 __all__ = ["GramMatrixCallback"]
 
@@ -18,7 +21,7 @@ class GramMatrixCallback(MonitorCallback):
     At every optimizer step whose ``global_step`` is a multiple of ``log_every_n_steps`` each rank
     copies its share of the rows of a feature that the training step computes anyway. All else
     happens beside training: the ranks' monitor threads bring the rows together, rank 0 computes
-    the gram matrix and the statistics of its off-diagonal, a helper process draws the picture,
+    the gram matrix and the numbers, a helper process draws the picture,
     and a later hook hands both to the trainer's loggers. Training is neither stopped nor altered
     by anything that goes wrong on the way: a due step without a picture is counted, with its
     reason.
@@ -33,9 +36,17 @@ class GramMatrixCallback(MonitorCallback):
         feature_key: str = "teacher_cls_token",
         max_samples: int = 128,
         *,
+        views: int | Mapping[str, Any] | Views | None = None,
         log_key: str = "gram_matrix",
         capture: str | Capture = "auto",
         module: str | None = None,
+        metrics: str | Sequence[str] = "standard",
+        metrics_every_n_steps: int | None = None,
+        sample_id_key: str | None = None,
+        label_key: str | None = None,
+        order: str | Order = "rank",
+        color_range: str | ColorRange = "fixed",
+        panels: Sequence[str | Panel] = (),
         save_dir: str | os.PathLike[str] | None = None,
         max_pending: int = 8,
         timeout_s: float = 60.0,

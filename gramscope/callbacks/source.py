@@ -7,6 +7,7 @@ from types import FrameType
 from typing import Any
 
 from gramscope.callbacks.cost import Cost
+from gramscope.callbacks.declared import Declared
 from gramscope.config.callbacks import Capture, MonitorConfig
 from gramscope.events import Reason
 from gramscope.monitor import Monitor
@@ -32,6 +33,7 @@ class FeatureSource:
         self._pl_module = pl_module
         self._config = config
         self._monitor = monitor
+        self._declared = Declared(pl_module, config)
         self._cost = cost
         # Of `auto`'s, once it is known where this run has them.
         self._place = Capture(config.capture)
@@ -51,7 +53,7 @@ class FeatureSource:
         if self._capture is None:
             named = self._config.module is not None
             self._capture = self._monitor.capture(micro_batches, bare_tensor=named)
-        self._capture.begin_micro_batch()
+        self._declared.tell(self._capture, batch, assignment=self._monitor.is_root)
         try:
             if self._place is Capture.extra_forward:
                 self._extra_forward(self._capture, batch)  # on every rank: shards need them all
@@ -139,7 +141,7 @@ class FeatureSource:
             return None
         return FeatureError(
             Reason.not_called,
-            f"feature_key={self._config.feature_key!r} is not in what training_step returns, "
+            f"{self._config.what} is not in what training_step returns, "
             "and the watched module was not called during the step, or only from within a "
             "compiled function; name another `module`, or return the features from "
             "training_step and use capture='outputs'",

@@ -16,15 +16,30 @@ from typing import Any
 from gramscope.config.settings import (
     CallbackConfig,
     directory,
+    features,
+    numbers,
     one_of,
     optional,
     seconds,
     setting,
+    some_of,
     text,
     whole_number,
 )
+from gramscope.config.views import views
+from gramscope.picture.look import ColorRange, Look, Order, Panel
 
-__all__ = ["Capture", "GramMatrixConfig", "MonitorConfig", "MonitorProgressBarConfig", "watching"]
+__all__ = [
+    "Capture",
+    "ColorRange",
+    "GramMatrixConfig",
+    "MonitorConfig",
+    "MonitorProgressBarConfig",
+    "Order",
+    "Panel",
+    "RepresentationMonitorConfig",
+    "watching",
+]
 
 
 class Capture(str, Enum):
@@ -41,8 +56,8 @@ class Capture(str, Enum):
 
 
 @dataclass
-class MonitorConfig(CallbackConfig):
-    """Settings of a callback that watches a representation."""
+class CadenceConfig(CallbackConfig):
+    """When a callback is due."""
 
     log_every_n_steps: int = setting(
         100,
@@ -50,16 +65,55 @@ class MonitorConfig(CallbackConfig):
         "accumulation, whose micro-batches all contribute",
         whole_number(1),
     )
+
+
+@dataclass
+class FeatureConfig(CadenceConfig):
+    """One feature."""
+
     feature_key: str = setting(
         "teacher_cls_token",
         "key of the model's output mapping, or a dotted path into nested mappings; the features "
         "are `[N, D]`, or `[N, T, D]` of which token 0 is taken",
         text,
     )
+
+
+@dataclass
+class FeaturesConfig(CadenceConfig):
+    """Several features of the same rows."""
+
+    features: dict[str, str] = setting(
+        {
+            "teacher_head": "teacher_cls_token",
+            "teacher_backbone": "teacher_cls_token_backbone",
+            "student_head": "student_glob_cls_token",
+            "student_backbone": "student_glob_cls_token_backbone",
+        },
+        "feature keys by role; a role names pictures and numbers, and `teacher_…` is compared "
+        "with `student_…`, `…_head` with `…_backbone`. Rows that are not those of the first "
+        "feature need declared views to be found",
+        features,
+    )
+
+
+@dataclass
+class MonitorConfig(CadenceConfig):
+    """Settings of a callback that watches a representation."""
+
     max_samples: int = setting(
         128,
         "rows of the matrix, at least 1, spread evenly over ranks and over each rank's rows",
         whole_number(1),
+    )
+    views: Any = setting(
+        None,
+        "how many rows of a batch are views of each sample: a number (all first views, then all "
+        "second ones), or `{count: 2, layout: interleaved}` (each sample's views side by side), "
+        "with `alike: 2` where only the first views are of one crop type; sampling is then by "
+        "sample, and there are the numbers that need views. `null`: what the model's "
+        "`feature_views(batch)` says, if it has one",
+        views,
     )
     log_key: str = setting(
         "gram_matrix",
@@ -82,6 +136,46 @@ class MonitorConfig(CallbackConfig):
         "`pl_module.model` if there is one, else the LightningModule",
         optional(text),
     )
+    metrics: Any = setting(
+        "standard",
+        "which numbers: `gram` (those of the off-diagonal alone), `standard` (all that the rows "
+        "allow), or a list of names, see `gramscope presets`",
+        numbers,
+    )
+    metrics_every_n_steps: int | None = setting(
+        None,
+        "numbers without a picture also every so many optimizer steps, at least 1; `null`: only "
+        "with the pictures",
+        optional(whole_number(1)),
+    )
+    sample_id_key: str | None = setting(
+        None,
+        "dotted path into the batch of the samples' ids, integers or texts, one for each row or "
+        "for each sample: rows with the same id are of one sample, on whatever rank",
+        optional(text),
+    )
+    label_key: str | None = setting(
+        None,
+        "dotted path into the batch of labels, integers or texts, one for each row or for each "
+        "sample; of a batch `(x, y)` it is `1`",
+        optional(text),
+    )
+    order: str = setting(
+        Order.rank.value,
+        "order of the picture's rows: `rank` (as gathered), `label`, or `cluster` (hierarchical)",
+        one_of(Order),
+    )
+    color_range: str = setting(
+        ColorRange.fixed.value,
+        "what the picture's colours span: `fixed` (-1 to 1), or `adaptive` (the off-diagonal)",
+        one_of(ColorRange),
+    )
+    panels: Any = setting(
+        (),
+        "what stands beside the heatmap, a list: `histogram` (of the similarities, those of views "
+        "of one sample apart), `spectrum` (with its effective rank)",
+        some_of(Panel),
+    )
     save_dir: str | None = setting(
         None,
         "local directory that also receives every event as files; `null`: none, unless no logger "
@@ -97,12 +191,68 @@ class MonitorConfig(CallbackConfig):
         seconds,
     )
 
+    @property
+    def watched(self) -> dict[str, str]:
+        """Feature keys by role; the role of a single feature is empty."""
+        raise NotImplementedError
+
+    @property
+    def title(self) -> str:
+        """What is watched, in a word."""
+        return ", ".join(role or key for role, key in self.watched.items())
+
+    @property
+    def what(self) -> str:
+        """What is watched, as it was asked for."""
+        raise NotImplementedError
+
+    @property
+    def look(self) -> Look:
+        """What its pictures show."""
+        return Look(self.order, self.color_range, self.panels)
+
 
 @dataclass
-class GramMatrixConfig(MonitorConfig):
+class GramMatrixConfig(MonitorConfig, FeatureConfig):
     """The gram matrix of one feature."""
 
     _target_: str = "gramscope.callbacks.GramMatrixCallback"
+
+    @property
+    def watched(self) -> dict[str, str]:
+        """The one feature."""
+        return {"": self.feature_key}
+
+    @property
+    def what(self) -> str:
+        """The one feature's key."""
+        return f"feature_key={self.feature_key!r}"
+
+
+@dataclass
+class RepresentationMonitorConfig(MonitorConfig, FeaturesConfig):
+    """Several features of a model, and what they say together."""
+
+    _target_: str = "gramscope.callbacks.RepresentationMonitor"
+    log_key: str = setting(
+        "gram_matrices", "logger key of the picture, which holds all features' matrices", text
+    )
+    metrics_every_n_steps: int | None = setting(
+        10,
+        "numbers without a picture also every so many optimizer steps, at least 1; `null`: only "
+        "with the pictures",
+        optional(whole_number(1)),
+    )
+
+    @property
+    def watched(self) -> dict[str, str]:
+        """All of them."""
+        return self.features
+
+    @property
+    def what(self) -> str:
+        """The roles."""
+        return f"features {self.title}"
 
 
 @dataclass

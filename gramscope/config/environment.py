@@ -82,20 +82,22 @@ def _node(preset: str, values: list[list[str]]) -> Any:
     from omegaconf import OmegaConf
 
     from gramscope.config.nodes import node
-    from gramscope.config.presets import PRESETS, SUB_GROUPS
+    from gramscope.config.presets import OTHERS, PRESETS, SUB_GROUPS
 
     config = node(_presets()[preset])
     own = [f"{name.rpartition('.')[2]}={v}" for name, v in values if name.startswith(f"{preset}.")]
     common = [f"{name}={v}" for name, v in values if "." not in name]
     if preset in PRESETS:
         config.feature_key = SUB_GROUPS["gram/feature"].options[PRESETS[preset]]
-        own = [*common, *own]
+    if preset not in OTHERS:
+        own = [*(value for value in common if value.partition("=")[0] in config), *own]
     config.merge_with(OmegaConf.from_dotlist(own))
     return config
 
 
 def _presets() -> dict[str, Any]:
-    from gramscope.config.callbacks import GramMatrixConfig
-    from gramscope.config.presets import OTHERS, PRESETS
+    from gramscope.config.callbacks import GramMatrixConfig, RepresentationMonitorConfig
+    from gramscope.config.presets import COLLAPSE_MONITOR, OTHERS, PRESETS
 
-    return {**dict.fromkeys(PRESETS, GramMatrixConfig), **OTHERS}
+    several = {COLLAPSE_MONITOR: RepresentationMonitorConfig}
+    return {**dict.fromkeys(PRESETS, GramMatrixConfig), **several, **OTHERS}

@@ -13,7 +13,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
-from gramscope.config.callbacks import GramMatrixConfig, MonitorProgressBarConfig, watching
+from gramscope.config.callbacks import (
+    GramMatrixConfig,
+    MonitorProgressBarConfig,
+    RepresentationMonitorConfig,
+    watching,
+)
 from gramscope.config.names import clashes
 from gramscope.config.presets import PRESETS
 
@@ -23,7 +28,10 @@ __all__ = ["ConfigError", "build", "callback_nodes", "instantiate_callbacks"]
 # own trace.
 _MENDABLE = (ValueError, TypeError, OSError)
 
-_OURS = {c._target_.rpartition(".")[2] for c in (GramMatrixConfig, MonitorProgressBarConfig)}
+_OURS = {
+    config._target_.rpartition(".")[2]
+    for config in (GramMatrixConfig, RepresentationMonitorConfig, MonitorProgressBarConfig)
+}
 
 
 class ConfigError(CompactHydraException, ValueError):
@@ -61,7 +69,7 @@ def _require_distinct(made: dict[str, Any]) -> None:
         first, second = (list(configs)[i] for i in alike[:2])
         config = configs[first]
         raise ConfigError(
-            f"`{first}` and `{second}` both log feature_key='{config.feature_key}' under "
+            f"`{first}` and `{second}` both log {config.what} under "
             f"log_key='{config.log_key}'. Leave one out, or give `{second}` another feature "
             f"(`{second}.feature_key=…`) or a key of its own (`{second}.log_key=…`)."
         )

@@ -23,10 +23,10 @@ class Names(NamedTuple):
 def names(configs: Sequence[MonitorConfig]) -> list[Names]:
     """The names of all callbacks of a trainer, from their settings."""
     shared = Counter(c.log_key for c in configs)
-    keys = [c.log_key + f"/{c.feature_key}" * (shared[c.log_key] > 1) for c in configs]
-    prefixes = [f"representation/{c.feature_key}" for c in configs]
-    if len(configs) == 1:
-        prefixes = ["representation"]
+    keys = [c.log_key + f"/{c.title}" * (shared[c.log_key] > 1) for c in configs]
+    # The numbers of several features have names of their own, by role.
+    single = sum(_is_single(c) for c in configs)
+    prefixes = ["representation" + f"/{c.title}" * (_is_single(c) and single > 1) for c in configs]
     return [Names(*pair) for pair in zip(_numbered(keys), _numbered(prefixes), strict=True)]
 
 
@@ -34,13 +34,17 @@ def clashes(configs: Sequence[MonitorConfig]) -> list[list[int]]:
     """Groups of a trainer's callbacks, as positions, that only a number could tell apart."""
     alike: dict[tuple[str, str], list[int]] = defaultdict(list)
     for position, config in enumerate(configs):
-        alike[config.log_key, config.feature_key].append(position)
+        alike[config.log_key, config.title].append(position)
     return [positions for positions in alike.values() if len(positions) > 1]
 
 
 def same(one: MonitorConfig, other: MonitorConfig) -> bool:
     """Whether what `one` asks for is watched by `other`, however often and with how many rows."""
-    return one.feature_key == other.feature_key and one.module in (None, other.module)
+    return one.watched == other.watched and one.module in (None, other.module)
+
+
+def _is_single(config: MonitorConfig) -> bool:
+    return "" in config.watched
 
 
 def _numbered(given: list[str]) -> list[str]:

@@ -6,10 +6,10 @@ import typing
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from omegaconf import DictConfig, FloatNode, IntegerNode, StringNode, ValueNode
+from omegaconf import AnyNode, DictConfig, FloatNode, IntegerNode, StringNode, ValueNode
 from omegaconf.errors import ValidationError
 
-from gramscope.config.settings import CallbackConfig, Check, settings
+from gramscope.config.settings import CallbackConfig, Check, default_of, settings
 
 __all__ = ["children", "is_preset", "node"]
 
@@ -27,7 +27,7 @@ def node(config: type[CallbackConfig], **more: Any) -> DictConfig:
     hints = typing.get_type_hints(config)
     content: dict[str, Any] = {**more, "_target_": config._target_}
     for name, field in settings(config).items():
-        content[name] = _leaf(name, hints[name], field.default, field.metadata["check"])
+        content[name] = _leaf(name, hints[name], default_of(field), field.metadata["check"])
     return DictConfig(content, flags={"struct": True})
 
 
@@ -48,12 +48,17 @@ def children(config: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _leaf(name: str, kind: Any, default: Any, check: Check) -> Any:
-    if kind in _CHECKED:
-        leaf = _CHECKED[kind](default, is_optional=False)
-        leaf.setting = (name, check)
-        return leaf
-    # Optional ones are paths, which nobody can judge before the run.
-    return StringNode(default, is_optional=True)
+    if isinstance(default, dict):
+        return DictConfig(default, flags={"struct": False})  # takes other roles
+    if isinstance(default, tuple):
+        return list(default)
+    if kind == str | None:  # most of them paths, which nobody can judge before the run
+        return StringNode(default, is_optional=True)
+    if kind is Any:  # a mapping may take its place: checked when the callback is made
+        return AnyNode(default)
+    leaf = _CHECKED[kind](default, is_optional=kind not in (int, float, str))
+    leaf.setting = (name, check)
+    return leaf
 
 
 class _Checked(ValueNode):
@@ -97,4 +102,9 @@ class _String(_Checked, StringNode):
     plain = StringNode
 
 
-_CHECKED: dict[Any, Any] = {int: _Integer, float: _Float, str: _String}
+_CHECKED: dict[Any, Any] = {
+    int: _Integer,
+    int | None: _Integer,
+    float: _Float,
+    str: _String,
+}

@@ -17,7 +17,12 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
 
-from gramscope.config.callbacks import Capture, GramMatrixConfig, MonitorProgressBarConfig
+from gramscope.config.callbacks import (
+    Capture,
+    GramMatrixConfig,
+    MonitorProgressBarConfig,
+    RepresentationMonitorConfig,
+)
 from gramscope.config.nodes import node
 from gramscope.config.settings import CallbackConfig
 
@@ -33,6 +38,9 @@ PRESETS = {
     "gram_student": "student",
     "gram_global": "global",
 }
+
+COLLAPSE_MONITOR = "collapse_monitor"
+"""The preset that watches several features; it has all sub-groups but that of the feature."""
 
 # presets without sub-groups -> what they are
 OTHERS: dict[str, type[CallbackConfig]] = {"monitor_progress_bar": MonitorProgressBarConfig}
@@ -80,9 +88,14 @@ SUB_GROUPS = {
 }
 
 
+_TARGETS = {
+    config._target_.rpartition(".")[2] for config in (GramMatrixConfig, RepresentationMonitorConfig)
+}
+
+
 def is_gram_target(target: object) -> bool:
-    """Whether a config's `_target_` names our callback, by whatever path it is imported."""
-    return str(target).rpartition(".")[2] == GramMatrixConfig._target_.rpartition(".")[2]
+    """Whether a config's `_target_` names a monitor of ours, by whatever path it is imported."""
+    return str(target).rpartition(".")[2] in _TARGETS
 
 
 class Entry(NamedTuple):
@@ -103,6 +116,7 @@ def entries() -> dict[str, dict[str, Entry]]:
         }
     for name, feature in PRESETS.items():
         groups["callbacks"][name] = Entry("_global_", partial(_preset, name, feature))
+    groups["callbacks"][COLLAPSE_MONITOR] = Entry("_global_", _collapse_monitor)
     for name, config in OTHERS.items():
         groups["callbacks"][name] = Entry("_global_", partial(_callback, name, config))
     for feature in SUB_GROUPS["gram/feature"].options:
@@ -117,6 +131,11 @@ def _preset(name: str, feature: str) -> dict[str, Any]:
     return {"defaults": _defaults(feature, at), **_callback(name, GramMatrixConfig)}
 
 
+def _collapse_monitor() -> dict[str, Any]:
+    defaults = _defaults("", f"@callbacks.{COLLAPSE_MONITOR}")
+    return {"defaults": defaults, **_callback(COLLAPSE_MONITOR, RepresentationMonitorConfig)}
+
+
 def _callback(name: str, config: type[CallbackConfig]) -> dict[str, Any]:
     return {"callbacks": {name: node(config)}}
 
@@ -126,6 +145,7 @@ def _flat(feature: str) -> DictConfig:
 
 
 def _defaults(feature: str, at: str) -> list[Any]:
-    """One option of each sub-group for a preset's node."""
+    """One option of each sub-group for a preset's node; of no feature where there are several."""
     chosen = {group: sub.default for group, sub in SUB_GROUPS.items()} | {"gram/feature": feature}
-    return ["_self_", *({f"/{group}{at}": option} for group, option in chosen.items())]
+    options = {group: option for group, option in chosen.items() if option}
+    return ["_self_", *({f"/{group}{at}": option} for group, option in options.items())]

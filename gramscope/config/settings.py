@@ -17,6 +17,7 @@ __all__ = [
     "CallbackConfig",
     "Check",
     "configured_by",
+    "default_of",
     "directory",
     "features",
     "helps",
@@ -47,7 +48,16 @@ def setting(default: Any, meaning: str, check: Check) -> Any:
         meaning: What it means, its unit and its range, in Markdown.
         check: See `whole_number` and the others below.
     """
-    return dataclasses.field(default=default, metadata={"help": meaning, "check": check})
+    metadata = {"help": meaning, "check": check}
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """A setting's default."""
+    made = field.default is dataclasses.MISSING
+    return field.default_factory() if made else field.default  # type: ignore[misc]
 
 
 @dataclasses.dataclass
@@ -199,7 +209,8 @@ def features(name: str, value: Any) -> dict[str, str]:
             f"Expected argument `{name}` to be a mapping from roles to feature keys, as "
             f"{{teacher_head: teacher_cls_token}}, but got {value!r}."
         )
-    checked = {text(name, role): text(f"{name}.{role}", key) for role, key in value.items()}
+    there = {role: key for role, key in value.items() if key is not None}  # null takes one away
+    checked = {text(name, role): text(f"{name}.{role}", key) for role, key in there.items()}
     if odd := [role for role in checked if not re.fullmatch(r"[\w.-]+", role)]:
         raise ValueError(
             f"Expected argument `{name}` to have roles of letters, digits, '_', '-' and '.', but "

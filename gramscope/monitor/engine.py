@@ -195,7 +195,11 @@ class Engine:
         identity, unlike = known(gathered.identities)
         remarks = [*missing, *_of_roles(due.channel, gathered), *due.remarks, *unlike]
         measured = measure(due, features, identity)
-        event.matrix, event.metrics, event.absent = measured.matrix, measured.numbers, measured.absent
+        event.matrix, event.metrics, event.absent = (
+            measured.matrix,
+            measured.numbers,
+            measured.absent,
+        )
         if not measured.rows:
             event.skip(Reason.nonfinite)
             return event

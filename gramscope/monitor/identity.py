@@ -153,9 +153,7 @@ def marks_of(parts: list[Any], name: str) -> Marks:
         return Marks(torch.tensor([int(v) for v in values], dtype=torch.int64))
     if not all(isinstance(v, (str, bytes)) for v in values):
         kinds = ", ".join(sorted({type(v).__name__ for v in values}))
-        raise FeatureError(
-            Reason.bad_shape, f"{name} holds {kinds}; expected integers, or texts"
-        )
+        raise FeatureError(Reason.bad_shape, f"{name} holds {kinds}; expected integers, or texts")
     encoded = [v.encode() if isinstance(v, str) else v for v in values]
     hashes = [hashlib.blake2b(v, digest_size=8).digest() for v in encoded]
     text = b"".join(v[:TEXT_BYTES].ljust(TEXT_BYTES, b"\0") for v in encoded)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import reduce
@@ -140,9 +139,7 @@ def _of_role(batch: Batch, finite: Tensor, *, spectrum: bool) -> OfRole:
     """Of the rows that are finite in every role, mostly the batch's own."""
     if int(finite.sum()) < len(batch.rows):
         batch = Batch(batch.features[finite])
-    return OfRole(
-        _float32(batch.gram), _float32(batch.spectrum.values) if spectrum else None
-    )
+    return OfRole(_float32(batch.gram), _float32(batch.spectrum.values) if spectrum else None)
 
 
 def _float32(tensor: Tensor) -> npt.NDArray[np.float32]:

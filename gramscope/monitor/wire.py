@@ -13,7 +13,20 @@ from torch import Tensor
 from gramscope.events import Reason
 from gramscope.monitor.identity import Identity, width
 
-__all__ = ["Gathered", "OfRole", "Plan", "Rows", "Status", "computable", "lacking", "of_role", "pack", "plan_of", "travelling", "unpack"]
+__all__ = [
+    "Gathered",
+    "OfRole",
+    "Plan",
+    "Rows",
+    "Status",
+    "computable",
+    "lacking",
+    "of_role",
+    "pack",
+    "plan_of",
+    "travelling",
+    "unpack",
+]
 
 _FLOATS = [
     getattr(torch, name)

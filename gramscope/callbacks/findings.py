@@ -1,0 +1,33 @@
+"""What an event's numbers say of a feature, in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+__all__ = ["findings"]
+
+
+def findings(watched: Mapping[str, str], latest: Mapping[str, float]) -> list[tuple[str, str]]:
+    """A label and a text for each feature that has numbers.
+
+    Args:
+        watched: Feature keys by role.
+        latest: Numbers of an event, by name.
+    """
+    found = []
+    for role, key in watched.items():
+        start = f"{role}/" if role else ""
+        own = {n[len(start) :]: v for n, v in latest.items() if n.startswith(start)}
+        if said := ", ".join(_clauses(own)):
+            found.append((role.replace("_", " ") or key, said))
+    return found
+
+
+def _clauses(numbers: Mapping[str, float]) -> Iterator[str]:
+    if {"effective_rank", "rank_ceiling"} <= numbers.keys():
+        ceiling = numbers["rank_ceiling"]
+        yield f"effective rank {numbers['effective_rank']:.1f} of {ceiling:.0f}"
+    if "view_correlation" in numbers:
+        yield f"views share {numbers['view_correlation']:.2f} of the variance"
+    if "shared_rank" in numbers:
+        yield f"in {numbers['shared_rank']:.1f} directions"
