@@ -35,7 +35,7 @@ class Views:
     """V, at least 2."""
     layout: str = Layout.stacked.value
     alike: int | None = None
-    """The first so many views are of one crop type, the ones that numbers compare; ``None``: all."""
+    """The first so many views are of one crop type, which numbers compare; ``None``: all."""
 
     def __post_init__(self) -> None:
         """Check every value."""

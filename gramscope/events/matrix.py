@@ -40,11 +40,11 @@ class Matrix:
     index: npt.NDArray[np.int32] | None = None
     """``[N]``, its position in that rank's batch."""
     spectrum: npt.NDArray[np.float32] | None = None
-    """``[min(N, D)]``, singular values of the centred features, in descending order."""
+    """``[min(N - 1, D)]``, singular values of the centred features, in descending order."""
     view: npt.NDArray[np.int32] | None = None
     """``[N]``, which view of its sample a row is, where views are known."""
     sample: npt.NDArray[np.int32] | None = None
-    """``[N]``, from 0: rows with the same number are of one sample, where views or ids are known."""
+    """``[N]``, from 0: the same for rows of one sample, where views or ids are known."""
     sample_id: npt.NDArray[Any] | None = None
     """``[N]`` int64 or text, where a batch has them."""
     label: npt.NDArray[Any] | None = None
@@ -62,7 +62,7 @@ class Matrix:
         return tuple(int(i) + 1 for i in np.flatnonzero(self.rank[1:] != self.rank[:-1]))
 
     def npz(self) -> bytes:
-        """The file's bytes: an array for each attribute, ``roles``, and ``gram_<role>`` of others."""
+        """The file's bytes: each attribute, ``roles``, and ``gram_<role>`` of the others."""
         arrays: dict[str, Any] = {"gram": self.gram, "spectrum": self.spectrum}
         arrays.update({name: getattr(self, name) for name in _OF_ROWS})
         if self.role is not None:

@@ -38,7 +38,7 @@ class Channel:
     pools: Mapping[str, BufferPool] = field(
         default_factory=lambda: defaultdict(lambda: BufferPool(4))
     )
-    """By role, memory for rows, which the training thread fills and the monitor thread gives back."""
+    """By role, memory that the training thread fills and the monitor thread gives back."""
 
     @property
     def title(self) -> str:

@@ -67,7 +67,7 @@ class Selection(NamedTuple):
         return picks * self.length // self.picks - self.seen
 
     def rows(self, declared: Views | None, device: torch.device | str = "cpu") -> Tensor:
-        """``[k * views]`` int64, positions of their rows in features whose views are declared so."""
+        """``[k * views]`` int64, positions of their rows in features with these views."""
         sample = self.sample(device)
         if declared is None:
             return sample

@@ -14,7 +14,7 @@ __all__ = ["to_host"]
 
 
 def to_host(chunks: Iterable[Chunk]) -> Callable[[], None] | None:
-    """Start copying everything to the host; what is returned waits until the copies are complete."""
+    """Start copying everything to the host; what is returned waits until it is there."""
     devices: set[torch.device] = set()
     for chunk in chunks:
         for role, rows in chunk.features.items():

@@ -133,7 +133,7 @@ class Plan(NamedTuple):
 
 
 def plan_of(giving: dict[int, Status], reasons: dict[int, Reason]) -> Plan:
-    """Whose rows travel: those of the same features as most ranks have; ``reasons`` names others."""
+    """Whose rows travel: of the features that most ranks have; ``reasons`` gets the others."""
     usual = Counter(s.dims for s in giving.values()).most_common(1)[0][0]
     for rank, status in giving.items():
         if status.dims != usual:
@@ -154,6 +154,7 @@ def _why_unlike(status: Status, usual: tuple[int, ...]) -> Reason:
 
 
 def of_role(features: Tensor | None, reason: Reason) -> OfRole:
+    """What a rank says of one feature."""
     if features is None:
         return OfRole(reason=int(reason))
     return OfRole(features.shape[1], _FLOATS.index(features.dtype), int(reason))
@@ -173,6 +174,7 @@ def pack(own: Rows | None, plan: Plan) -> Tensor:
 
 
 def unpack(buffers: dict[int, Tensor], plan: Plan, reasons: dict[int, Reason]) -> Gathered:
+    """What the root makes of the bytes that `pack` made."""
     ranks = {r: buffers[r][: s.rows].split(plan.widths, dim=1) for r, s in plan.giving.items()}
     identities = {
         rank: Identity.unpacked(parts[0], plan.giving[rank].kinds, plan.texts)
@@ -202,9 +204,11 @@ def _wire_dtype(of: Iterable[OfRole]) -> torch.dtype:
 
 
 def travelling(features: Tensor | None) -> Tensor | None:
+    """In a dtype that both ends know."""
     known = features is None or features.dtype in _FLOATS
     return features if known or features is None else features.to(_COMMON)
 
 
 def computable(features: Tensor) -> Tensor:
+    """In float32, or float64 if that is what they are."""
     return features if features.dtype == torch.float64 else features.float()
