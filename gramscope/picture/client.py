@@ -10,11 +10,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
+from gramscope.picture.look import Look
 
 __all__ = ["RenderClient", "RenderError"]
 
@@ -22,8 +21,8 @@ _ROOT = str(Path(__file__).resolve().parents[2])
 # The first entry of sys.path would be the working directory, whose modules may shadow any name.
 _START = f"import sys; sys.path[0] = {_ROOT!r}; from gramscope.picture.server import main; main()"
 
-
 _MOST_DEATHS = 6
+_PLAIN = Look()
 
 
 class RenderError(Exception):
@@ -59,15 +58,13 @@ class RenderClient:
         """
         self._running()
 
-    def png(
-        self, gram: npt.NDArray[np.float32], title: str, boundaries: Sequence[int] = ()
-    ) -> bytes:
-        """Have one gram matrix drawn.
+    def png(self, npz: bytes, title: str, look: Look = _PLAIN) -> bytes:
+        """Have an event's matrix drawn.
 
         Args:
-            gram: ``[N, N]``, values within −1…1.
+            npz: ``Matrix.npz()``, the bytes of the event's file.
             title: Text above the picture.
-            boundaries: Indices of the first sample of each further rank.
+            look: What else it is to show.
 
         Returns:
             A PNG file's bytes.
@@ -75,8 +72,8 @@ class RenderClient:
         Raises:
             RenderError: If the helper is not there, hangs, or cannot draw this.
         """
-        head = json.dumps({"n": len(gram), "title": title, "boundaries": list(boundaries)})
-        request = head.encode() + b"\n" + gram.tobytes()
+        head = json.dumps({"size": len(npz), "title": title, **asdict(look)})
+        request = head.encode() + b"\n" + npz
         with self._asking:
             while True:
                 process = self._running()

@@ -1,7 +1,8 @@
 """The helper process that draws pictures: requests on its standard input, PNG files on its output.
 
-A request is a line of JSON (`n`, `title`, `boundaries`) followed by the gram matrix as
-``n * n`` float32; the answer is a line of JSON (`size`, `error`) followed by `size` bytes.
+A request is a line of JSON (`size`, `title`, `order`, `color_range`, `panels`) followed by `size`
+bytes, those of an event's ``.npz`` file; the answer is a line of JSON (`size`, `error`) followed by
+`size` bytes.
 """
 
 from __future__ import annotations
@@ -9,28 +10,27 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from typing import BinaryIO
 
-import numpy as np
-
-from gramscope.picture.heatmap import HeatmapRenderer
+from gramscope.events.matrix import read_matrix
+from gramscope.picture.look import Look
+from gramscope.picture.renderer import Renderer
 
 __all__ = ["main", "serve"]
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until there are no more."""
-    renderer = HeatmapRenderer()
+    renderer = Renderer()
     while (line := requests.readline()).endswith(b"\n"):
         request = json.loads(line)
-        n = request["n"]
-        data = requests.read(n * n * 4)
-        if len(data) < n * n * 4:  # the parent process died while it asked
+        npz = requests.read(request["size"])
+        if len(npz) < request["size"]:  # the parent process died while it asked
             return
-        gram = np.frombuffer(data, np.float32).reshape(n, n)
         try:
-            picture = renderer.png(gram, request["title"], tuple(request["boundaries"]))
-            error = ""
+            look = Look(request["order"], request["color_range"], tuple(request["panels"]))
+            picture, error = renderer.png(read_matrix(npz), request["title"], look), ""
         except Exception as problem:  # one bad picture must not cost the others
             picture, error = b"", repr(problem)
         head = json.dumps({"size": len(picture), "error": error})
@@ -42,6 +42,8 @@ def main() -> None:
     """Serve the parent process; whatever libraries print goes to standard error."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    # Anybody's sample ids; a box instead of a character says it.
+    warnings.filterwarnings("ignore", "Glyph .* missing")
     if hasattr(os, "nice"):
         os.nice(10)  # a picture can wait for a training step, not the other way round
     try:

@@ -37,7 +37,7 @@ from gramscope.events import Event
 from gramscope.events.files import stem
 from gramscope.events.matrix import MatrixError, read_matrix
 from gramscope.monitor.recorder import _title
-from gramscope.picture.heatmap import HeatmapRenderer
+from gramscope.picture.renderer import Renderer
 
 HEALING_S, SETTLED_S, HANG_S = 5.0, 10.0, 300.0
 PICTURES = 20  # of each fit are drawn once more
@@ -253,7 +253,7 @@ def _shows(save_dir: Path, event: Record) -> bool:
         matrix, kept = read_matrix(file.with_suffix(".npz")), file.with_suffix(".png").read_bytes()
     except (MatrixError, OSError):
         return False
-    return kept == HeatmapRenderer().png(matrix.gram, title, matrix.boundaries)
+    return kept == Renderer().png(matrix, title)
 
 
 def _alone(event: Record) -> bool:
