@@ -1,17 +1,22 @@
 """Representation-health metrics: pure functions on tensors, without Lightning or state."""
 
 from gramscope.metrics.assignment import (
+    assignment,
     assignment_entropy,
+    sinkhorn_entropy_normalised,
+    sinkhorn_knopp,
     teacher_entropy,
     teacher_entropy_normalised,
     teacher_student_kl,
 )
 from gramscope.metrics.gram import (
     gram_matrix,
+    negative_similarity,
     offdiag_max,
     offdiag_mean,
     offdiag_min,
     offdiag_std,
+    positive_similarity,
 )
 from gramscope.metrics.kernels import gram_distance, hsic, linear_cka
 from gramscope.metrics.neighbours import duplicate_share, label_agreement
@@ -54,6 +59,7 @@ __all__ = [
     "Spectrum",
     "alignment",
     "alpha_req",
+    "assignment",
     "assignment_entropy",
     "cev_auc",
     "duplicate_share",
@@ -66,6 +72,7 @@ __all__ = [
     "label_agreement",
     "lidar",
     "linear_cka",
+    "negative_similarity",
     "nesum",
     "nonfinite_rows",
     "offdiag_max",
@@ -74,11 +81,14 @@ __all__ = [
     "offdiag_std",
     "pair",
     "participation_ratio",
+    "positive_similarity",
     "power_law",
     "rankme",
     "shared_rank",
     "shared_rank_parts",
     "singular_values",
+    "sinkhorn_entropy_normalised",
+    "sinkhorn_knopp",
     "spectrum",
     "spread",
     "stable_rank",

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gramscope.metrics.gram import gram_matrix
+from gramscope.metrics.kernels import product
 from gramscope.metrics.rows import as_matrix, finite_rows
 from gramscope.metrics.spectrum import Spectrum, spectrum
 from gramscope.metrics.sphere import UnitRows, unit_rows
@@ -24,9 +25,12 @@ class Batch:
         sample: ``[N]`` integers: which rows are of one sample. ``None``: each is of its own.
         view: ``[N]`` integers from 0: which view of its sample a row is. ``None``: not known.
         label: ``[N]`` integers: the samples' classes. ``None``: not known.
+        alike: The first so many views are of one crop type, and the ones that are compared: a
+            student of DINO has 2 global and 4 local ones. ``None``: all.
 
     Raises:
-        ValueError: If ``features`` is no floating matrix, or another is not of its rows.
+        ValueError: If ``features`` is no floating matrix, another is not of its rows, or fewer
+            than two views are alike.
     """
 
     def __init__(
@@ -36,7 +40,10 @@ class Batch:
         sample: Tensor | None = None,
         view: Tensor | None = None,
         label: Tensor | None = None,
+        alike: int | None = None,
     ) -> None:
+        if alike is not None and alike < 2:
+            raise ValueError(f"Expected `alike` to be at least 2 views, but got {alike}.")
         for name, given in (("sample", sample), ("view", view), ("label", label)):
             if given is not None and given.shape != features.shape[:1]:
                 raise ValueError(
@@ -51,6 +58,7 @@ class Batch:
         self.sample = None if sample is None else self._of_finite(sample)
         self.view = None if view is None else self._of_finite(view)
         self.label = None if label is None else self._of_finite(label)
+        self._alike = alike
 
     def _of_finite(self, given: Tensor) -> Tensor:
         return given if self._whole else given[self.finite]
@@ -59,6 +67,11 @@ class Batch:
     def gram(self) -> Tensor:
         """``[n, n]``: cosine similarities."""
         return gram_matrix(self.rows)
+
+    @cached_property
+    def product(self) -> Tensor:
+        """``[n, n]`` float64: ``X X^T`` of the centred rows."""
+        return product(self.rows)
 
     @cached_property
     def unit(self) -> UnitRows:
@@ -76,19 +89,33 @@ class Batch:
         return spectrum(self.rows, centred=False)
 
     @cached_property
+    def compared(self) -> Tensor | None:
+        """``[m]`` int64: positions among ``rows`` of those that numbers of views compare.
+
+        By sample and view, and each view once: a sampler pads with samples that are there already.
+        ``None``: views are not known.
+        """
+        if self.view is None or self.sample is None:
+            return None
+        _, sample = self.sample.unique(return_inverse=True)  # small, whatever the numbers are
+        key = self.view + sample * (self.view.amax() + 1 if len(sample) else 1)
+        key, order = key.sort(stable=True)
+        taken = key.diff(prepend=key[:1] - 1) > 0
+        if self._alike is not None:
+            taken &= self.view[order] < self._alike
+        return order[taken]
+
+    @cached_property
     def views(self) -> Tensor | None:
         """``[V, s, D]`` float64 of length 1: samples with all their views; ``None``: not known."""
-        if self.view is None or self.sample is None or not len(self.rows):
+        if self.compared is None or self.sample is None or self.view is None:
             return None
-        count = int(self.view.max()) + 1
-        order = (self.sample * count + self.view).argsort(stable=True)
-        sample, view = self.sample[order], self.view[order]
-        first = (view == 0).nonzero()[:, 0]
-        first = first[first <= len(order) - count]
-        across = first[:, None] + torch.arange(count)  # [s, V]
-        whole = (sample[across] == sample[first, None]) & (view[across] == torch.arange(count))
-        rows = order[across[whole.all(dim=1)]]  # [s, V]
-        return self.unit.rows[rows].transpose(0, 1) if count > 1 and len(rows) else None
+        count = int(self.view[self.compared].amax()) + 1 if len(self.compared) else 0
+        _, sample, seen = self.sample[self.compared].unique(return_inverse=True, return_counts=True)
+        rows = self.compared[(seen == count)[sample]]  # [s * V]
+        if count < 2 or not len(rows):
+            return None
+        return self.unit.rows[rows.reshape(-1, count)].transpose(0, 1)
 
     @cached_property
     def pair(self) -> Pair | None:

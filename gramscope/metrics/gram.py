@@ -5,15 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gramscope.metrics.rows import COLUMNS, as_matrix, as_square
+from gramscope.metrics.rows import COLUMNS, as_matrix, as_square, check_one_each
 
 __all__ = [
     "gram_matrix",
+    "negative_similarity",
     "offdiag_max",
     "offdiag_mean",
     "offdiag_min",
     "offdiag_std",
     "offdiagonal",
+    "positive_similarity",
 ]
 
 _SHORT, _LONG = 1e-12, 1e15
@@ -101,6 +103,57 @@ def offdiag_max(gram: Tensor) -> float:
     """Cosine similarity of the most similar pair of different samples; NaN for N < 2."""
     pairs = offdiagonal(gram)
     return float(pairs.max()) if pairs.numel() else float("nan")
+
+
+def positive_similarity(gram: Tensor, sample: Tensor) -> float:
+    """Mean cosine similarity of two rows of one sample: its views.
+
+    Args:
+        gram: ``[N, N]`` gram matrix. A view that stands in it twice, as a sampler's padding does,
+            would be its own partner: leave one out.
+        sample: ``[N]`` integers: which rows are of one sample.
+
+    Returns:
+        −1 to 1 (views are the same); NaN where no two rows are of one sample.
+
+    Raises:
+        ValueError: If ``gram`` is not square, or ``sample`` does not hold one integer for each row.
+
+    Example:
+        >>> gram = torch.tensor([[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]])
+        >>> positive_similarity(gram, torch.tensor([7, 7, 8]))
+        0.5
+    """
+    return _mean_similarity(gram, sample, alike=True)
+
+
+def negative_similarity(gram: Tensor, sample: Tensor) -> float:
+    """Mean cosine similarity of two rows of different samples.
+
+    Args:
+        gram: ``[N, N]`` gram matrix.
+        sample: See `positive_similarity`.
+
+    Returns:
+        −1 to 1 (complete collapse); NaN where all rows are of one sample.
+
+    Raises:
+        ValueError: As `positive_similarity`.
+
+    Example:
+        >>> gram = torch.tensor([[1.0, 0.5, 0.1], [0.5, 1.0, 0.3], [0.1, 0.3, 1.0]])
+        >>> round(negative_similarity(gram, torch.tensor([7, 7, 8])), 6)
+        0.2
+    """
+    return _mean_similarity(gram, sample, alike=False)
+
+
+def _mean_similarity(gram: Tensor, sample: Tensor, alike: bool) -> float:
+    """Mean over pairs of different rows that are of one sample, or that are not."""
+    check_one_each("sample", sample, as_square(gram))
+    same = sample[:, None] == sample
+    pairs = same.fill_diagonal_(False) if alike else ~same
+    return float(gram[pairs].double().mean())
 
 
 def offdiagonal(gram: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from gramscope.metrics.gram import gram_matrix
 from gramscope.metrics.rows import COLUMNS, as_pair, as_square, centred
 
-__all__ = ["alignment_of", "gram_distance", "hsic", "linear_cka", "product"]
+__all__ = ["alignment_of", "distance_of", "gram_distance", "hsic", "linear_cka", "product"]
 
 
 def product(x: Tensor) -> Tensor:
@@ -106,6 +106,10 @@ def gram_distance(x: Tensor, y: Tensor) -> float:
         0.7071
     """
     x, y = as_pair(x, y, same_width=False)
-    n = len(x)
-    difference = gram_matrix(x).double() - gram_matrix(y).double()
-    return float(torch.linalg.matrix_norm(difference)) / n if n else math.nan
+    return distance_of(gram_matrix(x), gram_matrix(y))
+
+
+def distance_of(gram: Tensor, other: Tensor) -> float:
+    """`gram_distance` of two gram matrices ``[N, N]`` of the same samples."""
+    difference = gram.double() - other.double()
+    return float(torch.linalg.matrix_norm(difference)) / len(gram) if len(gram) else math.nan

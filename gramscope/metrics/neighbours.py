@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from gramscope.metrics.rows import as_square
+from gramscope.metrics.rows import as_square, check_one_each
 
 __all__ = ["duplicate_share", "label_agreement"]
 
@@ -55,7 +55,7 @@ def label_agreement(gram: Tensor, label: Tensor, sample: Tensor | None = None) -
     Raises:
         ValueError: As `duplicate_share`, and if there are not as many labels as rows.
     """
-    _check_one_each("label", label, gram)
+    check_one_each("label", label, gram)
     similarity, nearest = _nearest(gram, sample)
     there = similarity > -math.inf
     agree = (label[nearest] == label)[there]
@@ -66,17 +66,9 @@ def _nearest(gram: Tensor, sample: Tensor | None) -> tuple[Tensor, Tensor]:
     """Similarity and position of each row's nearest of another sample."""
     n = len(as_square(gram))
     sample = torch.arange(n) if sample is None else sample
-    _check_one_each("sample", sample, gram)
+    check_one_each("sample", sample, gram)
     if not n:
         return gram.new_empty(0), torch.empty(0, dtype=torch.long)
     others = gram.masked_fill(sample[:, None] == sample, -math.inf)
     similarity, position = others.max(dim=1)
     return similarity, position
-
-
-def _check_one_each(name: str, given: Tensor, gram: Tensor) -> None:
-    if given.shape != gram.shape[:1]:
-        raise ValueError(
-            f"Expected `{name}` to hold one integer for each of {len(gram)} rows, but got shape "
-            f"{list(given.shape)}."
-        )

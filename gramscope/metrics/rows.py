@@ -11,6 +11,7 @@ __all__ = [
     "as_pair",
     "as_square",
     "centred",
+    "check_one_each",
     "finite_rows",
     "nonfinite_rows",
 ]
@@ -60,6 +61,15 @@ def as_square(gram: Tensor, name: str = "gram") -> Tensor:
             f"Expected `{name}` to be a square [N, N] matrix, but got shape {list(gram.shape)}."
         )
     return gram
+
+
+def check_one_each(name: str, given: Tensor, gram: Tensor) -> None:
+    """Raise ValueError unless ``given`` holds one integer for each row of ``gram``."""
+    if given.shape != gram.shape[:1]:
+        raise ValueError(
+            f"Expected `{name}` to hold one integer for each of {len(gram)} rows, but got shape "
+            f"{list(given.shape)}."
+        )
 
 
 def centred(x: Tensor) -> Tensor:

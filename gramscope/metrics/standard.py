@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from torch import Tensor
 
@@ -11,9 +13,10 @@ from gramscope.metrics import gram, neighbours, ranks, sphere, views
 from gramscope.metrics.batch import Batch, stacked
 from gramscope.metrics.rows import nonfinite_rows
 
-__all__ = ["GRAM", "STANDARD", "measured", "standard"]
+__all__ = ["CHOICES", "GRAM", "STANDARD", "Measure", "measured", "standard", "wanted"]
 
 Measure = Callable[[Batch], float]
+Known = TypeVar("Known")
 
 GRAM: dict[str, Measure] = {
     "offdiag_mean": lambda batch: gram.offdiag_mean(batch.gram),
@@ -48,6 +51,16 @@ def _of_pair(measure: Callable[[views.Pair], float]) -> Measure:
     return lambda batch: math.nan if batch.pair is None else measure(batch.pair)
 
 
+def _of_samples(measure: Callable[[Tensor, Tensor], float]) -> Measure:
+    def similarity(batch: Batch) -> float:
+        rows = batch.compared
+        if rows is None or batch.sample is None:
+            return math.nan
+        return measure(batch.gram[rows[:, None], rows], batch.sample[rows])
+
+    return similarity
+
+
 def _uniformity(batch: Batch) -> float:
     if batch.views is None:
         return sphere.uniformity(batch.rows, gram=batch.gram)
@@ -74,6 +87,8 @@ STANDARD: dict[str, Measure] = {
     "uniformity_w2": lambda batch: sphere.uniformity_w2(batch.unit),
     "duplicate_share": lambda batch: neighbours.duplicate_share(batch.gram, batch.sample),
     "label_agreement": _label_agreement,
+    "positive_similarity": _of_samples(gram.positive_similarity),
+    "negative_similarity": _of_samples(gram.negative_similarity),
     "alignment": _of_views(lambda seen: sphere.alignment(seen[0], seen[1])),
     "view_correlation": _of_views(lambda seen: views.view_correlation(*seen)),
     "view_correlation_z": _of_pair(views.view_correlation_z),
@@ -82,6 +97,37 @@ STANDARD: dict[str, Measure] = {
     "lidar": _of_views(lambda seen: views.lidar(seen.transpose(0, 1))),
 }
 """By name, what an event's rows allow; NaN where they do not."""
+
+CHOICES = {"gram": GRAM, "standard": STANDARD}
+"""The sets of numbers that have a name."""
+
+
+def wanted(names: str | Sequence[str]) -> dict[str, Measure]:
+    """The numbers that are asked for, by name.
+
+    Args:
+        names: ``"gram"``, ``"standard"`` (see `CHOICES`), or names of numbers.
+
+    Raises:
+        ValueError: If one is not known; the message has names that are close to it.
+
+    Example:
+        >>> list(wanted(["spread", "lidar"]))
+        ['spread', 'lidar']
+    """
+    if isinstance(names, str):
+        return dict(_known(names, CHOICES))
+    return {name: _known(name, STANDARD) for name in names}
+
+
+def _known(name: str, table: Mapping[str, Known]) -> Known:
+    if name not in table:
+        close = ", ".join(difflib.get_close_matches(str(name), [*CHOICES, *STANDARD]))
+        raise ValueError(
+            f"Expected {', '.join(map(repr, CHOICES))} or a list of numbers' names, but got "
+            f"{name!r}{close and f', close to {close}'}."
+        )
+    return table[name]
 
 
 def standard(features: Tensor, views: int | None = None) -> dict[str, float]:
@@ -104,10 +150,30 @@ def standard(features: Tensor, views: int | None = None) -> dict[str, float]:
         2.0
     """
     sample, view = stacked(len(features), views) if views else (None, None)
-    return measured(Batch(features, sample=sample, view=view), STANDARD)
+    batch = Batch(features, sample=sample, view=view)
+    return _with_value({name: measure(batch) for name, measure in STANDARD.items()})
 
 
-def measured(batch: Batch, wanted: dict[str, Measure]) -> dict[str, float]:
-    """The numbers that have a value, by name."""
-    values = {name: measure(batch) for name, measure in wanted.items()}
+def measured(
+    batch: Batch, wanted: Mapping[str, Measure]
+) -> tuple[dict[str, float], dict[str, str]]:
+    """The numbers of an event, none of which keeps the others from being there.
+
+    Args:
+        batch: The event's rows.
+        wanted: By name, see `wanted`.
+
+    Returns:
+        The numbers that have a value; and, of those that failed, why.
+    """
+    values, failed = {}, {}
+    for name, measure in wanted.items():
+        try:
+            values[name] = measure(batch)
+        except Exception as error:
+            failed[name] = f"{type(error).__name__}: {error}"
+    return _with_value(values), failed
+
+
+def _with_value(values: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in values.items() if math.isfinite(value)}
