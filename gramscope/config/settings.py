@@ -56,8 +56,9 @@ def setting(default: Any, meaning: str, check: Check) -> Any:
 
 def default_of(field: dataclasses.Field[Any]) -> Any:
     """A setting's default."""
-    made = field.default is dataclasses.MISSING
-    return field.default_factory() if made else field.default  # type: ignore[misc]
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
 
 
 @dataclasses.dataclass

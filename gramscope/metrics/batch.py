@@ -106,16 +106,20 @@ class Batch:
         return order[taken]
 
     @cached_property
-    def views(self) -> Tensor | None:
-        """``[V, s, D]`` float64 of length 1: samples with all their views; ``None``: not known."""
+    def by_view(self) -> Tensor | None:
+        """``[V, s]`` int64: positions among ``rows`` of samples with all views; ``None``: none."""
         if self.compared is None or self.sample is None or self.view is None:
             return None
         count = int(self.view[self.compared].amax()) + 1 if len(self.compared) else 0
         _, sample, seen = self.sample[self.compared].unique(return_inverse=True, return_counts=True)
         rows = self.compared[(seen == count)[sample]]  # [s * V]
-        if count < 2 or not len(rows):
-            return None
-        return self.unit.rows[rows.reshape(-1, count)].transpose(0, 1)
+        across: Tensor = rows.reshape(-1, count).T
+        return across if count > 1 and len(rows) else None
+
+    @cached_property
+    def views(self) -> Tensor | None:
+        """``[V, s, D]`` float64 of length 1: samples with all their views; ``None``: not known."""
+        return None if self.by_view is None else self.unit.rows[self.by_view]
 
     @cached_property
     def pair(self) -> Pair | None:

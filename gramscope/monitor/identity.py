@@ -225,6 +225,11 @@ class Known:
         )
 
     @property
+    def seen(self) -> Tensor | None:
+        """``[N]`` int64: the views, with a row of which nothing is known as its sample's only."""
+        return None if self.view is None else self.view.clamp(min=0)
+
+    @property
     def classes(self) -> Tensor | None:
         """``[N]`` int64: the labels as numbers."""
         if self.label is None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from functools import reduce
+from collections.abc import Mapping
+from functools import partial, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -12,13 +12,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gramscope import metrics
 from gramscope.diagnosis import NUMBERS
 from gramscope.events import Matrix
 from gramscope.events.matrix import OfRole
+from gramscope.metrics.assignment import assignment
 from gramscope.metrics.batch import Batch
 from gramscope.metrics.roles import joint
-from gramscope.metrics.standard import measured, wanted
+from gramscope.metrics.standard import STANDARD, measured, wanted
 from gramscope.monitor.due_step import DueStep
 from gramscope.monitor.identity import Known
 
@@ -50,7 +50,7 @@ def measure(due: DueStep, features: Mapping[str, Tensor], identity: Known) -> Me
         role: Batch(
             rows,
             sample=identity.sample,
-            view=identity.view,
+            view=identity.seen,
             label=identity.classes,
             alike=due.alike,
         )
@@ -63,29 +63,44 @@ def measure(due: DueStep, features: Mapping[str, Tensor], identity: Known) -> Me
     if not finite.any():
         there = dict([next(iter(there.items()))])
         finite = next(iter(there.values())).finite
-    numbers, absent = _numbers(due, batches)
+    numbers, absent = _numbers(due, identity, batches)
     matrix = _matrix(due, there, finite, identity.of(finite)) if due.draw else None
     return Measured(int(finite.sum()), matrix, numbers, absent)
 
 
 def _numbers(
-    due: DueStep, batches: Mapping[str, Batch]
+    due: DueStep, who: Known, batches: Mapping[str, Batch]
 ) -> tuple[dict[str, float], dict[str, list[str]]]:
     numbers: dict[str, float] = {}
     absent: dict[str, list[str]] = defaultdict(list)
-    asked = wanted(due.channel.metrics)
+    chosen = due.channel.metrics
+    names = list(wanted(chosen)) if isinstance(chosen, str) else chosen
+    of_one = wanted([name for name in names if name in STANDARD])
     for role, batch in batches.items():
-        values, errors = measured(batch, asked)
+        values, errors = measured(batch, of_one)
         numbers.update({_key(role, name): value for name, value in values.items()})
-        for name in asked.keys() - values.keys():
+        for name in of_one.keys() - values.keys():
             absent[errors.get(name) or _why_absent(name, batch)].append(_key(role, name))
-    if due.channel.metrics == "standard" and len(batches) > 1:
-        for what, values_of in (("joint", joint), ("assignment", _assigned(due))):
-            try:
-                numbers.update(values_of(batches))
-            except Exception as error:  # the others do without
-                absent[repr(error)].append(what)
+    if chosen == "standard" or len(of_one) < len(names):
+        together, failed = _of_several(due, who, batches)
+        kept = [k for k in together if chosen == "standard" or k.rpartition("/")[2] in names]
+        numbers.update({key: together[key] for key in kept})
+        absent.update(failed)
     return numbers, {why: sorted(names) for why, names in absent.items()}
+
+
+def _of_several(
+    due: DueStep, who: Known, batches: Mapping[str, Batch]
+) -> tuple[dict[str, float], dict[str, list[str]]]:
+    """What only several features say: by name; and what failed, by why."""
+    numbers: dict[str, float] = {}
+    failed: dict[str, list[str]] = {}
+    for what, values_of in (("joint", joint), ("assignment", partial(_assigned, due, who))):
+        try:
+            numbers.update(values_of(batches))
+        except Exception as error:  # the others do without
+            failed[f"{type(error).__name__}: {error}"] = [what]
+    return numbers, failed
 
 
 def _key(role: str, name: str) -> str:
@@ -101,20 +116,25 @@ def _why_absent(name: str, batch: Batch) -> str:
     return "no value for these rows"
 
 
-def _assigned(due: DueStep) -> Callable[[Mapping[str, Batch]], dict[str, float]]:
-    """The assignment of the logits, where the model shows how they become one."""
-
-    def assigned(batches: Mapping[str, Batch]) -> dict[str, float]:
-        given, roles = due.assignment, {key: role for role, key in due.channel.features.items()}
-        if given is None:
-            return {}
-        sides = [batches.get(roles.get(given[side], "")) for side in ("teacher", "student")]
-        teacher, student = sides
-        if teacher is None or student is None:
-            return {}
-        return metrics.assignment_numbers(teacher, student, given)
-
-    return assigned
+def _assigned(due: DueStep, who: Known, batches: Mapping[str, Batch]) -> dict[str, float]:
+    """The numbers of the logits, where the model says how they become assignments."""
+    given, roles = due.assignment, {key: role for role, key in due.channel.features.items()}
+    if not given:
+        return {}
+    teacher, student = (batches.get(roles.get(given[side], "")) for side in ("teacher", "student"))
+    if teacher is None or student is None:
+        return {}
+    centre, iterations = given.get("center"), given.get("sinkhorn_iterations")
+    of = Batch(teacher.features[:, :0], sample=who.sample, view=who.seen, alike=due.alike)
+    rows = torch.arange(len(of.rows))[None] if of.by_view is None else of.by_view  # [V, n]
+    return assignment(
+        teacher.features[rows],
+        student.features[rows],
+        temperature=float(given["teacher_temperature"]),
+        student_temperature=float(given["student_temperature"]),
+        centre=0.0 if centre is None else centre,
+        sinkhorn_iterations=iterations,
+    )
 
 
 def _matrix(due: DueStep, batches: Mapping[str, Batch], finite: Tensor, known: Known) -> Matrix:

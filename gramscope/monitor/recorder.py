@@ -98,32 +98,36 @@ class Recorder:
         if event.published:
             self._file(channel, event)
             return None
-        if (matrix := event.matrix) is not None:
+        if event.outcome == "unknown":
             event = replace(event)
-            self._complete(channel, event, matrix)
+            self._complete(channel, event, event.matrix)
         return partial(channel.finished.append, event)
 
-    def _complete(self, channel: Channel, event: Event, matrix: Matrix) -> None:
+    def _complete(self, channel: Channel, event: Event, matrix: Matrix | None) -> None:
         event.log()
-        event.png = self._draw(event, matrix)
-        event.kept = channel.save_dir is not None and self._keep(event, matrix, channel.save_dir)
+        event.kept = channel.save_dir is not None
+        if matrix is None:  # numbers alone
+            return
+        npz = matrix.npz()
+        event.png = self._draw(channel, event, npz)
+        event.kept = channel.save_dir is not None and self._keep(event, npz, channel.save_dir)
         if event.png is not None and not event.kept:
             self._keep_for_a_while(event, event.png)
         if event.png is not None and channel.prepare is not None:
             event.prepared = channel.prepare(event)
 
-    def _draw(self, event: Event, matrix: Matrix) -> bytes | None:
+    def _draw(self, channel: Channel, event: Event, npz: bytes) -> bytes | None:
         try:
-            return self._renderer.png(matrix.gram, _title(event), matrix.boundaries)
+            return self._renderer.png(npz, _title(event), channel.look)
         except Exception as error:  # the numbers do without
             self._warn(f"drawing: {error}", f"Step {event.step} has no picture: {error}")
             event.remark(Reason.render_failed.name)
             return None
 
-    def _keep(self, event: Event, matrix: Matrix, save_dir: Path) -> bool:
+    def _keep(self, event: Event, npz: bytes, save_dir: Path) -> bool:
         path = stem(save_dir, event.log_key, event.step)
         try:
-            write_atomically(path.with_suffix(".npz"), matrix.npz())
+            write_atomically(path.with_suffix(".npz"), npz)
             if event.png is not None:
                 write_atomically(path.with_suffix(".png"), event.png)
                 event.picture = path.with_suffix(".png")
@@ -164,9 +168,11 @@ def _bytes_to_draw(item: tuple[Channel, Event]) -> int:
     event = item[1]
     if event.matrix is None or event.published:
         return 0
-    return max(event.matrix.gram.nbytes, _LEAST)
+    grams = 1 + len(event.matrix.others)
+    return max(event.matrix.gram.nbytes * grams, _LEAST)
 
 
 def _title(event: Event) -> str:
-    what = f"{event.feature_key}   step {event.step}   N = {event.n}   world size "
-    return f"{what}{event.world_size}" + f"\n{textwrap.shorten(event.reason or '', 90)}".rstrip()
+    of = f"{textwrap.shorten(event.feature_key, 60)}   step {event.step}"
+    what = f"{of}   N = {event.n}   world size {event.world_size}"
+    return what + f"\n{textwrap.shorten(event.reason or '', 90)}".rstrip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,8 +24,13 @@ def to_host(chunks: Iterable[Chunk]) -> Callable[[], None] | None:
         chunk.label = _copy(chunk.label, devices)
         if chunk.look is not None:
             chunk.look = (_copy(chunk.look[0], devices), chunk.look[1])
-    events = [_recorded(device) for device in devices if device.type == "cuda"]
-    return (lambda: [event.synchronize() for event in events] and None) if events else None
+    done = [_recorded(device) for device in devices]
+    return partial(_wait, done) if done else None
+
+
+def _wait(done: Iterable[torch.cuda.Event]) -> None:
+    for event in done:
+        event.synchronize()
 
 
 def _copy(value: Any, devices: set[torch.device]) -> Any:

@@ -52,6 +52,12 @@ class Rows:
     odd: bool = False
     """Whether the rank has noted something wrong with what it gives."""
 
+    @classmethod
+    def of(cls, features: Tensor) -> Rows:
+        """Those of one feature, ``[k, D]``, that are all of a batch and each a sample."""
+        index = torch.arange(len(features), dtype=torch.int32, device="cpu")
+        return cls([features], Identity(index, torch.full_like(index, -1), index))
+
 
 @dataclass
 class Gathered:

@@ -22,6 +22,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from gramscope.monitor.exchange import Exchange
+from gramscope.monitor.wire import Rows
 from gramscope.monitor.rows import member_ranks
 
 
@@ -87,7 +88,7 @@ def simulate(world_size: int, max_samples: int, dim: int) -> list[np.ndarray]:
         here.rank, here.moved = rank, np.zeros(2, dtype=int)
         exchange = Exchange(max_samples)
         if rows := exchange.quota(max_samples):
-            exchange.gather("simulated", 1, torch.zeros(rows, dim), spacing=(rows, rows))
+            exchange.gather("simulated", 1, Rows.of(torch.zeros(rows, dim)))
         if exchange.lost:
             raise RuntimeError(f"the exchange lost its simulated peers: {exchange.lost.name}")
         return here.moved

@@ -27,6 +27,7 @@ from _stats import Estimate, Spread, estimate
 from _traffic import all_gather_bytes, gather_bytes, simulate, tcp_bytes
 
 from gramscope.monitor.exchange import Exchange
+from gramscope.monitor.wire import Rows
 from gramscope.monitor.group import Group
 
 GOAL = 2.0  # bytes a rank and event, over those of the N rows in float32
@@ -125,7 +126,7 @@ def _ways(exchange: Exchange, n: int, dim: int, batch: int) -> dict[str, Callabl
         torch.cat(parts)
 
     def ours() -> None:
-        exchange.gather("gram_matrix", 1, rows, spacing=(quota, quota))
+        exchange.gather("gram_matrix", 1, Rows.of(rows))
 
     return {"ours": ours, "naive": naive}
 

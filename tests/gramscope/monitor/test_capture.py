@@ -112,7 +112,7 @@ def test_a_micro_batch_gives_its_first_features_only() -> None:
         assert not capture.offer({"f": X * 9})
         capture.end_micro_batch()
 
-    assert [chunk[0, 0].item() for chunk in capture.sampler.chunks] == [1.0, 2.0]
+    assert [chunk.features[""][0, 0].item() for chunk in capture.chunks] == [1.0, 2.0]
     assert capture.error is None
 
 
@@ -123,7 +123,7 @@ def test_an_override_replaces_what_the_micro_batch_gave() -> None:
 
     assert capture.offer({"f": X * 5}, override=True)
 
-    assert [chunk[0, 0].item() for chunk in capture.sampler.chunks] == [5.0]
+    assert [chunk.features[""][0, 0].item() for chunk in capture.chunks] == [5.0]
 
 
 def test_a_missing_key_is_reported_with_the_keys_that_are_there() -> None:
