@@ -17,8 +17,9 @@ _LEFT, _BOTTOM, _ABOVE, _RIGHT = 67.2, 51.3, 45.9, 112.0
 _BAR_FROM, _BAR_WIDTH = 16.0, 22.4
 _BETWEEN = 18.0
 _ROLE_TITLE = 24.0
-_PANEL_WIDTH = 480.0
-_PANEL_MARGINS = (66.0, 51.3, 22.0, 45.9)  # left, below, right, above
+_TITLE_PAD = 6.0 * 100 / 72  # as matplotlib, which has points
+_PANEL_WIDTH, _HIGHEST_PANEL = 480.0, 540.0
+_PANEL_MARGINS = (84.0, 51.3, 22.0, 45.9)  # left, below, right, above
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Layout:
     maps: tuple[Box, ...]
     """By role, from the upper left, two in a row."""
     bar: Box
+    title: tuple[float, float]
+    """Middle and foot of the last line."""
     panels: tuple[Box, ...]
     """From top to bottom."""
 
@@ -53,15 +56,17 @@ def layout(roles: int, panels: int) -> Layout:
         for row, column in (divmod(role, 2) for role in range(roles))
     )
     right = _LEFT + wide + _RIGHT
+    each = min(height / max(panels, 1), _HIGHEST_PANEL)
     return Layout(
         size=(right + (_PANEL_WIDTH if panels else 0.0), height),
         maps=maps,
         bar=(_LEFT + wide + _BAR_FROM, _BOTTOM, _BAR_WIDTH, rows * down - heading),
-        panels=tuple(_panel(right, height / panels, panels - 1 - i) for i in range(panels)),
+        title=(_LEFT + wide / 2, height - _ABOVE + _TITLE_PAD),
+        panels=tuple(_panel(right, height - (i + 1) * each, each) for i in range(panels)),
     )
 
 
-def _panel(from_left: float, height: float, number: int) -> Box:
+def _panel(from_left: float, from_below: float, height: float) -> Box:
     left, below, right, above = _PANEL_MARGINS
     width = _PANEL_WIDTH - left - right
-    return from_left + left, number * height + below, width, height - below - above
+    return from_left + left, from_below + below, width, height - below - above

@@ -2,161 +2,142 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.text import Annotation
 
 from gramscope.events.matrix import Matrix, OfRole
 from gramscope.picture.look import Panel
 
-__all__ = ["draw_panel"]
+__all__ = ["Histogram", "SpectrumPanel", "panel"]
 
 Array = npt.NDArray[np.float64]
+Span = tuple[float, float]
 
 _BINS = 80
 _DECADES = 1e-5  # singular values below so much of the first are rounding, and left out
-_BLUE, _ORANGE = "tab:blue", "tab:orange"
+_TOO_FEW = "two rows are needed"
+_VIEWS = "tab:orange"
 _COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
 
 
-@dataclass(frozen=True)
-class _Pairs:
-    """Similarities of pairs of rows of one role."""
-
-    views: Array | None
-    """Of views of one sample; ``None`` where samples are not known, or have one row each."""
-    others: Array
-    """Of different samples, or of all rows where samples are not known."""
-
-
-def draw_panel(
-    axes: Axes,
-    panel: str,
-    matrix: Matrix,
-    roles: Mapping[str, OfRole],
-    span: tuple[float, float],
-) -> None:
-    """Draw one panel anew.
+class Histogram:
+    """Similarities of different rows as densities: views of one sample and other pairs apart.
 
     Args:
-        axes: Where; whatever was there goes.
-        panel: A value of `Panel`.
-        matrix: Whose rows are known.
-        roles: What is to be shown, with one empty name where there is one only.
-        span: Least and largest similarity of the histogram.
+        axes: Empty ones.
+        roles: Names of what is shown, as they are to be read.
     """
-    axes.clear()
-    axes.tick_params(labelsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
-    if Panel(panel) is Panel.histogram:
-        _draw_histogram(axes, {role: _pairs(of.gram, matrix) for role, of in roles.items()}, span)
-    else:
-        _draw_spectrum(axes, {role: of.spectrum for role, of in roles.items()}, len(matrix.gram))
+
+    def __init__(self, axes: Axes, roles: Sequence[str]) -> None:
+        self._axes = axes
+        _prepare(axes, "similarity of pairs of rows", "cosine similarity", "density")
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        self._roles = roles if len(roles) > 1 else ()
+        colours = _colours(roles)
+        alone = not self._roles
+        self._others = [_Density(axes, colour, filled=alone) for colour in colours]
+        of_views = [_VIEWS] if alone else colours
+        self._views = [_Density(axes, colour, ":", filled=alone) for colour in of_views]
+        self._lines = _lines(axes, [colours[0], _VIEWS] if alone else [*colours, "0.3"], "left")
+
+    @property
+    def changing(self) -> list[Artist]:
+        """What changes from picture to picture."""
+        curves = [artist for x in (*self._others, *self._views) for artist in x.artists]
+        return [*curves, *_frame(self._axes), *self._lines]
+
+    def update(self, matrix: Matrix, roles: Sequence[OfRole], span: Span) -> None:
+        """Show other data, from the least to the largest similarity of a span."""
+        pairs = [_pairs(of.gram, matrix) for of in roles]
+        peaks = [_show(x, y, span) for x, (y, _) in zip(self._others, pairs, strict=True)]
+        peaks += [_show(x, y, span) for x, (_, y) in zip(self._views, pairs, strict=True)]
+        self._axes.set_xlim(span)
+        self._axes.set_ylim(0.0, 1.08 * max(peaks) or 1.0)
+        for line, text in zip(self._lines, self._words(pairs, matrix), strict=True):
+            line.set_text(text)
+
+    def _words(self, pairs: Sequence[tuple[Array, Array]], matrix: Matrix) -> list[str]:
+        others = "different rows" if matrix.sample is None else "different samples"
+        if not self._roles:
+            ((x, y),) = pairs
+            said = [f"{others}: mean {x.mean():.3f}"] if len(x) else []
+            said += [f"views of one sample: mean {y.mean():.3f}"] if len(y) else []
+            return [*(said or [_TOO_FEW]), "", ""][:2]
+        said = [f"{role}:{_means(*p)}" for role, p in zip(self._roles, pairs, strict=True)]
+        views = "; dotted, and second mean: views of one sample"
+        return [*said, others + (views if any(len(y) for _, y in pairs) else "")]
 
 
-def _pairs(gram: npt.NDArray[np.float32], matrix: Matrix) -> _Pairs:
-    above = np.triu_indices(len(gram), 1)
-    similar = gram[above].astype(np.float64)
-    if matrix.sample is None:
-        return _Pairs(None, similar)
-    same = matrix.sample[above[0]] == matrix.sample[above[1]]
-    return _Pairs(similar[same] if same.any() else None, similar[~same])
+class SpectrumPanel:
+    """Singular values by their number, and how many directions they amount to.
+
+    Args:
+        axes: Empty ones.
+        roles: Names of what is shown, as they are to be read.
+    """
+
+    def __init__(self, axes: Axes, roles: Sequence[str]) -> None:
+        self._axes = axes
+        title = "singular values of the centred features"
+        _prepare(axes, title, "number of the singular value", "singular value")
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        self._leads = [f"{role}: " if len(roles) > 1 else "" for role in roles]
+        colours = _colours(roles)
+        self._curves = [axes.plot([], color=c, lw=1.2, marker=".", ms=3)[0] for c in colours]
+        self._ranks = [axes.axvline(1.0, color=c, lw=0.8, ls="--") for c in colours]
+        self._lines = _lines(axes, colours, "right")
+
+    @property
+    def changing(self) -> list[Artist]:
+        """What changes from picture to picture."""
+        return [*self._curves, *self._ranks, *_frame(self._axes), *self._lines]
+
+    def update(self, matrix: Matrix, roles: Sequence[OfRole], span: Span) -> None:
+        """Show other data; the span of similarities is of no concern."""
+        del span
+        values = [_values(of.spectrum, len(matrix.gram)) for of in roles]
+        for curve, mark, line, lead, s in zip(
+            self._curves, self._ranks, self._lines, self._leads, values, strict=True
+        ):
+            shown = s > _DECADES * s.max(initial=0.0)
+            rank = effective_rank(s)
+            curve.set_data(np.flatnonzero(shown) + 1, s[shown])
+            mark.set_xdata([rank, rank])
+            mark.set_visible(rank > 0)
+            what = f"effective rank {rank:.1f} of {len(s)}" if len(s) else _TOO_FEW
+            line.set_text(lead + what)
+        self._fit(values)
+
+    def _fit(self, values: Sequence[Array]) -> None:
+        self._axes.set_xlim(0.0, max(map(len, values)) + 1.0)
+        heights = np.concatenate([curve.get_ydata() for curve in self._curves])
+        low, high = (heights.min(), heights.max()) if len(heights) else (0.1, 1.0)
+        self._axes.set_ylim(low / 1.2, high * 1.2)
+        few = high / low > 50
+        self._axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if few else (1.0, 2.0, 5.0)))
 
 
-def _draw_histogram(axes: Axes, pairs: Mapping[str, _Pairs], span: tuple[float, float]) -> None:
-    axes.set_title("similarity of pairs of rows", fontsize=10)
-    axes.set_xlabel("cosine similarity", fontsize=9)
-    axes.set_ylabel("density", fontsize=9)
-    axes.set_xlim(span)
-    if len(pairs) == 1:
-        (only,) = pairs.values()
-        what = "different rows" if only.views is None else "different samples"
-        entries = [_draw_density(axes, only.others, span, _BLUE, what, filled=True)]
-        if only.views is not None:
-            what = "views of one sample"
-            entries.append(_draw_density(axes, only.views, span, _ORANGE, what, filled=True))
-    else:
-        entries = [
-            _draw_of_role(axes, of, span, role, _COLOURS[i % len(_COLOURS)])
-            for i, (role, of) in enumerate(pairs.items())
-        ]
-        if any(of.views is not None for of in pairs.values()):
-            entries.append((Line2D([], [], color="0.3"), "different samples"))
-            entries.append((Line2D([], [], color="0.3", linestyle=":"), "views of one sample"))
-    _legend(axes, entries)
+def panel(name: str, axes: Axes, roles: Sequence[str]) -> Histogram | SpectrumPanel:
+    """One of the two, by a value of `Panel`."""
+    kinds = {Panel.histogram: Histogram, Panel.spectrum: SpectrumPanel}
+    return kinds[Panel(name)](axes, roles)
 
 
-def _draw_of_role(
-    axes: Axes, pairs: _Pairs, span: tuple[float, float], role: str, colour: str
-) -> tuple[Artist, str]:
-    handle, text = _draw_density(axes, pairs.others, span, colour, role)
-    if pairs.views is not None:
-        _draw_density(axes, pairs.views, span, colour, role, linestyle=":")
-        text += f", views {_mean(pairs.views)}"
-    return handle, text
+def effective_rank(values: Array) -> float:
+    """Exponential of the entropy of ``s / sum s``; 0 without variance.
 
-
-def _draw_density(
-    axes: Axes,
-    similar: Array,
-    span: tuple[float, float],
-    colour: str,
-    what: str,
-    filled: bool = False,
-    linestyle: str = "-",
-) -> tuple[Artist, str]:
-    """A density with its mean, and what stands in the legend."""
-    counts, edges = np.histogram(similar.clip(*span), _BINS, span)
-    density = counts / (max(len(similar), 1) * np.diff(edges))
-    if filled:
-        axes.stairs(density, edges, fill=True, color=colour, alpha=0.35)
-    axes.stairs(density, edges, color=colour, linewidth=1.2, linestyle=linestyle)
-    if len(similar):
-        axes.axvline(similar.mean(), color=colour, linewidth=0.8, linestyle="--")
-    return Line2D([], [], color=colour), f"{what}: mean {_mean(similar)}"
-
-
-def _mean(similar: Array) -> str:
-    return f"{similar.mean():.3f}" if len(similar) else "–"
-
-
-def _draw_spectrum(
-    axes: Axes, spectra: Mapping[str, npt.NDArray[np.float32] | None], n: int
-) -> None:
-    axes.set_title("singular values of the centred features", fontsize=10)
-    axes.set_xlabel("number of the singular value", fontsize=9)
-    axes.set_ylabel("singular value", fontsize=9)
-    axes.set_yscale("log")
-    entries = [
-        _draw_values(axes, spectrum, n, role, _COLOURS[i % len(_COLOURS)])
-        for i, (role, spectrum) in enumerate(spectra.items())
-        if spectrum is not None
-    ]
-    _legend(axes, entries)
-
-
-def _draw_values(
-    axes: Axes, spectrum: npt.NDArray[np.float32], n: int, role: str, colour: str
-) -> tuple[Artist, str]:
-    ceiling = min(len(spectrum), n - 1)
-    values = spectrum[:ceiling].astype(np.float64)
-    rank = _effective_rank(values)
-    numbers = np.arange(1, ceiling + 1)
-    shown = values > _DECADES * values.max(initial=0.0)
-    axes.plot(numbers[shown], values[shown], color=colour, linewidth=1.2, marker=".", markersize=3)
-    if rank:
-        axes.axvline(rank, color=colour, linewidth=0.8, linestyle="--")
-    lead = f"{role}: " if role else ""
-    return Line2D([], [], color=colour), f"{lead}effective rank {rank:.1f} of {ceiling}"
-
-
-def _effective_rank(values: Array) -> float:
-    """Exponential of the entropy of ``s / sum s`` (Roy & Vetterli, EUSIPCO 2007)."""
+    Roy & Vetterli, "The effective rank", EUSIPCO 2007, as `gramscope.metrics.effective_rank`, which
+    would load torch into the process that draws.
+    """
     total = values.sum()
     if not total > 0:
         return 0.0
@@ -164,8 +145,85 @@ def _effective_rank(values: Array) -> float:
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
-def _legend(axes: Axes, entries: Sequence[tuple[Artist, str]]) -> None:
-    """Any text as it is, which matplotlib would take for mathematics or leave out."""
-    legend = axes.legend([handle for handle, _ in entries], [" "] * len(entries), fontsize=8)
-    for text, (_, wanted) in zip(legend.get_texts(), entries, strict=True):
-        text.set(text=wanted, parse_math=False)
+class _Density:
+    """A histogram of area 1, with a line at the mean."""
+
+    def __init__(self, axes: Axes, colour: str, style: str = "-", *, filled: bool) -> None:
+        zeros, edges = np.zeros(_BINS), np.linspace(-1.0, 1.0, _BINS + 1)
+        self._curve = axes.stairs(zeros, edges, color=colour, lw=1.2, ls="-" if filled else style)
+        self._fill = axes.stairs(zeros, edges, fill=True, color=colour, alpha=0.3 * filled)
+        # Several roles have many means: a mark at the foot leaves the curves to be seen.
+        self._mean = axes.axvline(0.0, 0.0, 1.0 if filled else 0.06, color=colour, lw=0.8, ls="--")
+        self.artists: list[Artist] = [self._curve, self._fill, self._mean]
+
+    def update(self, similar: Array, span: Span) -> float:
+        """Show others, at least one, and return the highest density."""
+        counts, edges = np.histogram(similar.clip(*span), _BINS, span)
+        density = counts / (len(similar) * np.diff(edges))
+        for stairs in (self._curve, self._fill):
+            stairs.set_data(density, edges)
+        self._mean.set_xdata([similar.mean()] * 2)
+        return float(density.max())
+
+
+def _show(density: _Density, similar: Array, span: Span) -> float:
+    for artist in density.artists:
+        artist.set_visible(len(similar) > 0)
+    return density.update(similar, span) if len(similar) else 0.0
+
+
+def _pairs(gram: npt.NDArray[np.float32], matrix: Matrix) -> tuple[Array, Array]:
+    """Similarities of rows of different samples, or of all where none are known; and of views."""
+    above = np.triu_indices(len(gram), 1)
+    similar = gram[above].astype(np.float64)
+    if matrix.sample is None:
+        return similar, similar[:0]
+    same = matrix.sample[above[0]] == matrix.sample[above[1]]
+    return similar[~same], similar[same]
+
+
+def _means(*of: Array) -> str:
+    return ",".join(f" {similar.mean():.3f}" for similar in of if len(similar)) or " –"
+
+
+def _values(spectrum: npt.NDArray[np.float32] | None, n: int) -> Array:
+    """Those that centred features of so many rows can have; none where one is not finite."""
+    if spectrum is None or not np.isfinite(spectrum).all():
+        return np.zeros(0)
+    return spectrum[: n - 1].astype(np.float64)
+
+
+def _prepare(axes: Axes, title: str, x: str, y: str) -> None:
+    axes.set_title(title, fontsize=10, y=1.03)
+    axes.set_xlabel(x, fontsize=9)
+    axes.set_ylabel(y, fontsize=9)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _frame(axes: Axes) -> list[Artist]:
+    return [axes.xaxis, axes.yaxis, axes.spines["left"], axes.spines["bottom"]]
+
+
+def _colours(roles: Sequence[str]) -> list[str]:
+    return [_COLOURS[i % len(_COLOURS)] for i in range(len(roles))]
+
+
+def _lines(axes: Axes, colours: Sequence[str], side: str) -> list[Annotation]:
+    """Empty lines of text from the upper left or right corner, each in its curve's colour."""
+    x, inwards = {"left": (0.0, 1), "right": (1.0, -1)}[side]
+    return [
+        axes.annotate(
+            "",
+            (x, 1.0),
+            xytext=(6 * inwards, -3 - 11.5 * i),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            color=colour,
+            size=8,
+            ha=side,
+            va="top",
+            parse_math=False,
+        )
+        for i, colour in enumerate(colours)
+    ]

@@ -48,8 +48,9 @@ class Renderer:
         """
         order = row_order(look.order, matrix.gram, matrix.label)
         roles = {matrix.role or "": OfRole(matrix.gram, matrix.spectrum), **matrix.others}
-        frame = self._frame(rows_of(matrix, order, look.order), tuple(roles), look)
-        return frame.png(order, matrix, roles, title, _span(look, roles.values()))
+        frame = self._frame(len(order), tuple(roles), look)
+        rows = rows_of(matrix, order, look.order)
+        return frame.png(rows, order, matrix, roles, title, _span(look, roles.values()))
 
 
 def _span(look: Look, roles: Iterable[OfRole]) -> tuple[float, float]:

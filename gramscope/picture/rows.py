@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,16 +13,14 @@ from matplotlib.ticker import MaxNLocator
 from gramscope.events.matrix import Matrix
 from gramscope.picture.layout import MAP
 from gramscope.picture.look import Order
+from gramscope.picture.names import plain, told_apart
 
-__all__ = ["Rows", "Tick", "plain", "rows_of"]
+__all__ = ["Rows", "Tick", "rows_of"]
 
+_SIDE = min(MAP)
 _MOST_TICKS = 8
-_LONGEST_NAME = 12
 _GAP = 8.0  # pixels between two names
-_MARGIN = 42.0  # pixels for names left of the matrix
-_FONT_SIZES = (10.0, 8.0)
-_PIXELS_PER_CHARACTER = 0.65 * 100 / 72  # at one point
-_NARROWEST_BLOCK = 6.0  # pixels; borders between narrower ones would hide the matrix
+_NARROWEST_BLOCK = 12.0  # pixels; borders between narrower ones would hide the matrix
 
 
 @dataclass(frozen=True)
@@ -44,12 +41,34 @@ class Rows:
     ticks: tuple[Tick, ...]
     """Few enough that their names stand beside each other."""
     font_size: float
+    label_pad: float
+    """Points between names and label."""
     upright: bool
     """Whether names are too long for the left margin unless they are turned."""
     borders: tuple[int, ...] = ()
     """Positions of the first row of each further rank or label."""
     inner: tuple[int, ...] = ()
     """The same of each further view within a rank."""
+
+
+@dataclass(frozen=True)
+class _Lettering:
+    """How names are written, the longest of them decides."""
+
+    font_size: float
+    label_pad: float
+    margin: float
+    """Pixels for names at the left."""
+
+    def width(self, name: str) -> float:
+        """About so many pixels: those of digits, in the font that matplotlib has."""
+        return (len(name) - 0.5 * name.count("·")) * self.font_size * 0.64 * 100 / 72
+
+    def fits(self, names: Sequence[str]) -> bool:
+        return max(map(self.width, names)) <= self.margin
+
+
+_LETTERINGS = (_Lettering(10.0, 4.0, 38.0), _Lettering(8.0, 1.0, 43.0))
 
 
 def rows_of(matrix: Matrix, order: npt.NDArray[np.intp], kind: str) -> Rows:
@@ -59,49 +78,86 @@ def rows_of(matrix: Matrix, order: npt.NDArray[np.intp], kind: str) -> Rows:
         label = matrix.label[order]
         borders = _changes(label)
         edges = np.array([0, *borders, n])
+        names = [plain(label[start]) for start in edges[:-1]]
         middles = (edges[:-1] + edges[1:] - 1) / 2
-        names = [Tick(at, plain(label[edges[i]])) for i, at in enumerate(middles)]
-        return _fitted(n, "label", names, borders)
-    what, name = _names(matrix)
+        ticks = [Tick(float(at), name) for at, name in zip(middles, names, strict=True)]
+        return _rows(n, "label", names, ticks, borders)
+    what, names = _names(matrix)
+    most = _most(names)
     if Order(kind) is Order.cluster:
-        named = [Tick(at, name(order[at])) for at in _spread(n, _MOST_TICKS)]
-        return _fitted(n, f"{what}, clustered", named)
-    named = [Tick(at, name(at)) for at in _along(n, matrix.boundaries)]
-    return _fitted(n, what, named, matrix.boundaries, _views(matrix))
+        ticks = [Tick(at, names[order[at]]) for at in _spread(n, most)]
+        return _rows(n, f"{what}, clustered", names, ticks)
+    ticks = [Tick(at, names[at]) for at in _along(n, matrix.boundaries, most)]
+    return _rows(n, what, names, ticks, matrix.boundaries, _views(matrix))
 
 
-def plain(text: object) -> str:
-    """A name of anybody's as at most 12 characters of one line, from its beginning and its end."""
-    line = " ".join(str(text).split())
-    shown = "".join(c for c in line if unicodedata.category(c)[0] != "C") or "?"
-    if len(shown) > _LONGEST_NAME:
-        shown = f"{shown[:5]}…{shown[5 - _LONGEST_NAME + 1 :]}"
-    return shown
-
-
-def _names(matrix: Matrix) -> tuple[str, Callable[[Any], str]]:
-    """What rows are called by, and the name of the row at a position as gathered."""
-    rank, index, ids = matrix.rank, matrix.index, matrix.sample_id
-    if ids is not None:
-        return "sample id", lambda at: plain(ids[at])
+def _names(matrix: Matrix) -> tuple[str, list[str]]:
+    """What rows are called by, and their names as gathered."""
+    rank, index = matrix.rank, matrix.index
+    if matrix.sample_id is not None:
+        return "sample id", told_apart([str(name) for name in matrix.sample_id])
     if index is None:
-        return "sample index", str
+        return "sample index", [str(at) for at in range(len(matrix.gram))]
     if rank is None or (rank == rank[0]).all():
-        return "sample index", lambda at: str(index[at])
-    return "rank · index", lambda at: f"{rank[at]}·{index[at]}"
+        return "sample index", [str(at) for at in index]
+    return "rank · index", [f"{r}·{at}" for r, at in zip(rank, index, strict=True)]
 
 
-def _along(n: int, boundaries: Sequence[int]) -> list[int]:
+def _rows(
+    n: int,
+    what: str,
+    names: Sequence[str],
+    ticks: Sequence[Tick],
+    borders: tuple[int, ...] = (),
+    inner: tuple[int, ...] = (),
+) -> Rows:
+    """Leave out the ticks, the later ones first, and the borders that there is no room for."""
+    lettering = _lettering(names)
+    kept: list[Tick] = []
+    for tick in ticks:
+        if all(_are_apart(tick, other, _SIDE / n, lettering) for other in kept):
+            kept.append(tick)
+    return Rows(
+        count=n,
+        what=what,
+        ticks=tuple(kept),
+        font_size=lettering.font_size,
+        label_pad=lettering.label_pad,
+        upright=not lettering.fits(names),
+        borders=borders if _have_room(len(borders)) else (),
+        inner=inner if _have_room(len(borders) + len(inner)) else (),
+    )
+
+
+def _lettering(names: Sequence[str]) -> _Lettering:
+    return next((x for x in _LETTERINGS if x.fits(names)), _LETTERINGS[-1])
+
+
+def _most(names: Sequence[str]) -> int:
+    """Names that have room beside each other."""
+    widest = max(map(_lettering(names).width, names))
+    return max(1, min(_MOST_TICKS, int(_SIDE / (widest + _GAP))))
+
+
+def _are_apart(one: Tick, other: Tick, room: float, lettering: _Lettering) -> bool:
+    widths = lettering.width(one.name) + lettering.width(other.name)
+    return room * abs(one.at - other.at) >= widths / 2 + _GAP
+
+
+def _have_room(borders: int) -> bool:
+    return _SIDE / (borders + 1) >= _NARROWEST_BLOCK
+
+
+def _along(n: int, boundaries: Sequence[int], most: int) -> list[int]:
     """Rows to name: the first of each rank, or of every so many, then others between them."""
     edges = [0, *boundaries, n]
     starts = edges[:-1]
-    every = -(-len(starts) // _MOST_TICKS)
     within = [
         start + at
-        for start, end in zip(edges, edges[1:], strict=False)
-        for at in _spread(end - start, _MOST_TICKS // len(starts))[1:]
+        for start, end in zip(starts, edges[1:], strict=True)
+        for at in _spread(end - start, most // len(starts))[1:]
     ]
-    return starts[::every] + within
+    return starts[:: -(-len(starts) // most)] + within
 
 
 def _spread(n: int, most: int) -> list[int]:
@@ -110,10 +166,6 @@ def _spread(n: int, most: int) -> list[int]:
         return [0]
     ticks = MaxNLocator(nbins=most, integer=True).tick_values(-0.5, n - 0.5)
     return [int(at) for at in ticks if 0 <= at < n and at == int(at)]
-
-
-def _changes(values: npt.NDArray[Any]) -> tuple[int, ...]:
-    return tuple(int(i) + 1 for i in np.flatnonzero(values[1:] != values[:-1]))
 
 
 def _views(matrix: Matrix) -> tuple[int, ...]:
@@ -125,41 +177,5 @@ def _views(matrix: Matrix) -> tuple[int, ...]:
     return tuple(sorted(borders)) if 2 * runs <= len(matrix.view) else ()
 
 
-def _fitted(
-    n: int,
-    what: str,
-    ticks: Sequence[Tick],
-    borders: tuple[int, ...] = (),
-    inner: tuple[int, ...] = (),
-) -> Rows:
-    """Leave out the names, the later ones first, and borders that there is no room for."""
-    longest = max(len(tick.name) for tick in ticks)
-    font_size = next((s for s in _FONT_SIZES if _width(longest, s) <= _MARGIN), _FONT_SIZES[-1])
-    room = min(MAP) / n
-    kept: list[Tick] = []
-    for tick in ticks:
-        if all(_are_apart(tick, other, room, font_size) for other in kept):
-            kept.append(tick)
-    return Rows(
-        count=n,
-        what=what,
-        ticks=tuple(kept),
-        font_size=font_size,
-        upright=_width(longest, font_size) > _MARGIN,
-        borders=_where_wide(n, borders),
-        inner=_where_wide(n, inner, beside=borders),
-    )
-
-
-def _are_apart(one: Tick, other: Tick, room: float, font_size: float) -> bool:
-    widths = _width(len(one.name), font_size) + _width(len(other.name), font_size)
-    return room * abs(one.at - other.at) >= widths / 2 + _GAP
-
-
-def _width(characters: int, font_size: float) -> float:
-    return characters * font_size * _PIXELS_PER_CHARACTER
-
-
-def _where_wide(n: int, borders: tuple[int, ...], beside: Iterable[int] = ()) -> tuple[int, ...]:
-    blocks = len(borders) + len(tuple(beside)) + 1
-    return borders if min(MAP) / blocks >= _NARROWEST_BLOCK else ()
+def _changes(values: npt.NDArray[Any]) -> tuple[int, ...]:
+    return tuple(int(i) + 1 for i in np.flatnonzero(values[1:] != values[:-1]))
