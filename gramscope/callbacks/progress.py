@@ -10,7 +10,7 @@ from typing_extensions import override
 from gramscope.callbacks._lightning import TQDMProgressBar
 from gramscope.config.callbacks import MonitorProgressBarConfig, watching
 from gramscope.config.settings import configured_by
-from gramscope.diagnosis import NUMBERS
+from gramscope.diagnosis import NUMBERS, number_of
 from gramscope.monitor.boundary import guarded
 
 __all__ = ["MonitorProgressBar"]
@@ -24,8 +24,9 @@ _SHOWN = next(number for number in NUMBERS.values() if number.headline)
 class MonitorProgressBar(TQDMProgressBar):
     """Lightning's progress bar, without the run's version, with a monitor's latest number.
 
-    Shown is the mean off-diagonal cosine similarity of the first gram callback, from its last
-    event: near 1 all samples look alike to the model.
+    Shown is the mean off-diagonal cosine similarity of the first callback that watches a
+    representation, from its last event: near 1 all samples look alike to the model. Of several
+    features it is that of the first, ``<feature>/offdiag_mean``.
     """
 
     def __init__(self, refresh_rate: int = 1) -> None:
@@ -39,8 +40,10 @@ class MonitorProgressBar(TQDMProgressBar):
         shown: dict[str, Any] = dict(super().get_metrics(trainer, pl_module))
         shown.pop("v_num", None)
         for callback in watching(trainer.callbacks):
-            if _SHOWN.name in callback.latest:
-                shown[_SHOWN.name] = round(callback.latest[_SHOWN.name], _SHOWN.decimals)
+            latest = callback.latest
+            key = next((key for key in latest if number_of(key) is _SHOWN), None)
+            if key is not None:
+                shown[key] = round(latest[key], _SHOWN.decimals)
                 break
         return shown
 

@@ -16,11 +16,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    """Print the presets, the options of their sub-groups and the parameters behind them."""
+    """Print the presets, the options of their sub-groups, the parameters, and the numbers."""
     # Hydra is loaded for this command only.
     from gramscope.config.callbacks import GramMatrixConfig
     from gramscope.config.presets import OTHERS, PRESETS, SUB_GROUPS
     from gramscope.config.settings import helps
+    from gramscope.diagnosis import NUMBERS
 
     print("Presets: add one with +callbacks=NAME, several with '+callbacks=[NAME,NAME]'.")
     features = SUB_GROUPS["gram/feature"].options
@@ -36,6 +37,10 @@ def _run(arguments: argparse.Namespace) -> None:
     for parameter, text in helps(GramMatrixConfig).items():
         print(f"\n{parameter}={_yaml(getattr(GramMatrixConfig, parameter))}")
         print(textwrap.fill(text, 96, initial_indent="  ", subsequent_indent="  "))
+    print("\nNumbers of an event, in loggers below representation/: range, which end is bad.")
+    for number in NUMBERS.values():
+        text = f"{number.name} ({number.range}; bad: {number.bad or 'none'}) {number.sentence}"
+        print(textwrap.fill(text, 96, initial_indent="  ", subsequent_indent="      "))
 
 
 def _print_options(options: Mapping[str, object]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gramscope.diagnosis.numbers import NUMBERS, format_number
+from gramscope.diagnosis import NUMBERS, Number, format_number
 from gramscope.report.history import History
 
 __all__ = ["Chart", "Scale", "charted", "common_scale", "draw_chart"]
@@ -68,8 +68,14 @@ class Chart:
 
 
 def charted() -> list[str]:
-    """The metrics that have a line: the headlines that fit the common axis."""
-    return [n.name for n in NUMBERS.values() if n.headline and n.low >= -1 and n.high <= 1]
+    """The metrics that have a line: the headlines that fit the common axis, or their shares."""
+    headlines = [n for n in NUMBERS.values() if n.headline]
+    pairs = [(n, NUMBERS.get(f"{n.name}_share")) for n in headlines]
+    return [n.name for pair in pairs for n in pair if n and _fits(n)]
+
+
+def _fits(number: Number) -> bool:
+    return number.low >= -1 and number.high <= 1
 
 
 def common_scale(histories: Sequence[History]) -> Scale:
@@ -97,7 +103,7 @@ def draw_chart(history: History, scale: Scale) -> Chart:
             f"{metric} {format_number(metric, start)} at step {first}, "
             f"{format_number(metric, end)} at step {last}"
         )
-    return Chart(lines, "; ".join(texts) or f"no {' or '.join(charted())}")
+    return Chart(lines, "; ".join(texts) or f"none of {', '.join(charted())}")
 
 
 def _thinned(series: list[tuple[int, float]]) -> list[tuple[int, float]]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd
 
-from gramscope.diagnosis.numbers import NUMBERS, format_number
+import numpy as np
+import numpy.typing as npt
+
+from gramscope.diagnosis import NUMBERS, with_ceiling
 from gramscope.events import Event, Matrix
 from gramscope.events.matrix import MatrixError, read_matrix
 from gramscope.report.heatmap import data_uri
@@ -30,7 +34,8 @@ class Cell:
     """N, the rows of the matrix."""
     lines: str = ""
     """SVG path between ranks, in units of matrix rows."""
-    caption: str = ""
+    captions: Sequence[str] = ()
+    """The numbers that tell most."""
     text: str = ""
     """What the picture is of."""
     remark: str = ""
@@ -47,7 +52,7 @@ class Grid:
 
 def draw_grid(sweep: Sweep, columns: int) -> Grid:
     """Draw the pictures; one that cannot be read is remarked upon in its row."""
-    choice = choose_steps([row.history.logged for row in sweep.rows if row.history], columns)
+    choice = choose_steps([row.history.pictured for row in sweep.rows if row.history], columns)
     return Grid(choice, [_cells(row, choice) for row in sweep.rows])
 
 
@@ -55,29 +60,40 @@ def _cells(row: Row, choice: Choice) -> list[Cell]:
     history = row.history
     if history is None:
         return []
-    steps = choice.steps or ((history.logged or [history.last_step])[-1],)
+    steps = choice.steps or ((history.pictured or [history.last_step])[-1],)
     return [_cell(row, history, step) for step in steps]
 
 
 def _cell(row: Row, history: History, step: int) -> Cell:
     event = history.events.get(step)
     if event is None:
-        return Cell(step, why=_why_nothing(list(history.events), step))
+        return Cell(step, why=_why_nothing(history, step))
     reason = event.reason or ""
+    if not event.drawn:
+        return Cell(step, why="numbers without a picture", remark=reason)
     if not event.logged:
         return Cell(step, why=f"skipped: {reason or 'no reason given'}")
     try:
         matrix = read_matrix(history.matrix_file(step))
+        gram = _gram(matrix, history.role)
     except MatrixError as error:
         row.remarks.append(f"step {step}: {error}")
         return Cell(step, why=str(error), remark=reason)
-    return _picture(row, event, matrix)
+    return _picture(row, event, gram, matrix.boundaries)
 
 
-def _picture(row: Row, event: Event, matrix: Matrix) -> Cell:
-    size = len(matrix.gram)
+def _gram(matrix: Matrix, role: str | None) -> npt.NDArray[np.float32]:
+    if role in (None, matrix.role):
+        return matrix.gram
+    if role in matrix.others:
+        return matrix.others[role].gram
+    raise MatrixError("no picture data of this feature")
+
+
+def _picture(row: Row, event: Event, gram: npt.NDArray[np.float32], lines: Sequence[int]) -> Cell:
+    size = len(gram)
     headlines = [n for n in NUMBERS.values() if n.headline and n.name in event.metrics]
-    shown = [(n, format_number(n.name, event.metrics[n.name])) for n in headlines]
+    shown = [(number, with_ceiling(number.name, event.metrics)) for number in headlines]
     details = [
         f"Gram matrix of {row.feature}",
         f"job {row.job.name}",
@@ -86,24 +102,25 @@ def _picture(row: Row, event: Event, matrix: Matrix) -> Cell:
         f"world size {event.world_size}",
         *(f"{number.name} {text}" for number, text in shown),
     ]
-    lines = matrix.boundaries
     if len(lines) > _MOST_LINES:
         details.append("lines between ranks left out")
         lines = ()
     return Cell(
         event.step,
-        uri=data_uri(matrix.gram),
+        uri=data_uri(gram),
         size=size,
         lines="".join(f"M{at} 0V{size}M0 {at}H{size}" for at in lines),
-        caption=next((f"{number.short or number.name} {text}" for number, text in shown), ""),
+        captions=[f"{number.short} {text}" for number, text in shown if number.short],
         text=", ".join(details),
         remark=event.reason or "",
     )
 
 
-def _why_nothing(steps: list[int], step: int) -> str:
-    if step > steps[-1]:
-        return f"run ended at step {steps[-1]}"
-    if step % gcd(*steps):  # what is common to all steps on record is how often it was due
+def _why_nothing(history: History, step: int) -> str:
+    if step > history.last_step:
+        return f"run ended at step {history.last_step}"
+    due = [at for at, event in history.events.items() if event.drawn]
+    # What is common to all steps on record is how often a picture was due.
+    if not due or step % gcd(*due):
         return "not due"
-    return f"begins at step {steps[0]}" if step < steps[0] else "no event"
+    return f"begins at step {due[0]}" if step < due[0] else "no event"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from gramscope.diagnosis import number_of
 from gramscope.events import Event
 from gramscope.events.files import read_events, stem
 from gramscope.report.files import plain
@@ -21,16 +22,28 @@ class History:
     feature_key: str
     log_key: str
     directory: Path
+    role: str | None = None
+    """Which of several features that were watched together; ``None``: it was watched alone."""
     events: dict[int, Event] = field(default_factory=dict)
 
     @property
+    def name(self) -> str:
+        """What the feature is called."""
+        return self.role or self.feature_key
+
+    @property
     def logged(self) -> list[int]:
-        """Steps with a picture."""
+        """Steps with numbers, and with a picture if one was due."""
         return [step for step, event in self.events.items() if event.logged]
 
     @property
+    def pictured(self) -> list[int]:
+        """Steps with a picture."""
+        return [step for step in self.logged if self.events[step].drawn]
+
+    @property
     def skipped(self) -> Counter[str]:
-        """How many due steps have no picture, by reason."""
+        """How many due steps were skipped, by reason."""
         reasons = [event.reason or "" for event in self.events.values() if not event.logged]
         # What follows the first word differs from step to step: which ranks, which rows.
         return Counter(reason.partition(";")[0] or "no reason given" for reason in reasons)
@@ -52,7 +65,8 @@ class History:
 def read_histories(path: Path) -> tuple[list[History], list[str]]:
     """The histories in one ``events.jsonl``, and what was wrong with the file.
 
-    A step that occurs twice, as after a resume, counts as its later line says.
+    A step that occurs twice, as after a resume, counts as its later line says. Features that were
+    watched together have a history each.
     """
     try:
         events, problems = read_events(path)
@@ -71,14 +85,41 @@ def read_histories(path: Path) -> tuple[list[History], list[str]]:
         )
     for history in found.values():
         history.events = dict(sorted(history.events.items()))
-    return list(found.values()), problems
+    return [one for history in found.values() for one in _of_roles(history)], problems
+
+
+def _of_roles(history: History) -> list[History]:
+    """A history for each feature that its events are of; what is of several is in all of them."""
+    keys = {key: None for event in history.events.values() for key in event.metrics}
+    roles = dict.fromkeys(role for key in keys if (role := _role(key)))
+    return [_of_role(history, role) for role in roles] or [history]
+
+
+def _of_role(history: History, role: str) -> History:
+    def own(metrics: Mapping[str, float]) -> dict[str, float]:
+        return {
+            key.removeprefix(f"{role}/"): value
+            for key, value in metrics.items()
+            if _role(key) in ("", role)
+        }
+
+    events = {s: replace(e, metrics=own(e.metrics)) for s, e in history.events.items()}
+    return replace(history, role=role, events=events)
+
+
+def _role(key: str) -> str:
+    """Which of several features a number is of; empty if of all, or where there is one."""
+    number = number_of(key)
+    if number is None or number.joint:
+        return ""
+    return key.removesuffix(number.name).rstrip("/")
 
 
 def feature_names(histories: Sequence[History]) -> list[str]:
     """What tells the histories of one job apart: the feature, and more only where needed."""
-    names = [h.feature_key for h in histories]
+    names = [h.name for h in histories]
     if len(set(names)) < len(names):
-        names = [f"{h.feature_key} ({h.log_key})" for h in histories]
+        names = [f"{h.name} ({h.log_key})" for h in histories]
     if len(set(names)) < len(names):
-        names = [f"{h.feature_key} ({plain(h.directory.name)}/{h.log_key})" for h in histories]
+        names = [f"{h.name} ({plain(h.directory.name)}/{h.log_key})" for h in histories]
     return names

@@ -30,6 +30,8 @@ class Job:
     """Paths of the gram callbacks in its config, ``callbacks.gram_teacher`` or ``callbacks[0]``."""
     keeps_events: bool
     """Whether its config has all of them keep their events."""
+    objectives: tuple[str, ...] = ()
+    """Keys of the metrics that it returns to its sweeper."""
     events_files: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -117,8 +119,14 @@ def _read_job(place: Path) -> Job:
             _at(config, "gram_dir") if save_dir == SHARED_DIR else save_dir
             for save_dir in callbacks.values()
         ),
+        objectives=_objectives(config),
         problems=problems,
     )
+
+
+def _objectives(config: Any) -> tuple[str, ...]:
+    named = _at(config, "objective")
+    return tuple(plain(one) for one in (named if isinstance(named, list) else [named]) if one)
 
 
 def _overrides(lines: Any) -> Iterator[tuple[str, str]]:

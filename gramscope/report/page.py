@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from gramscope.diagnosis.numbers import NUMBERS, format_number
+from gramscope.diagnosis import format_number, number_of
 from gramscope.report.chart import Chart, charted, common_scale, draw_chart
 from gramscope.report.files import plain
 from gramscope.report.grid import Grid
 from gramscope.report.heatmap import legend_uri
-from gramscope.report.summary import MetricSummary, bad_ends
-from gramscope.report.sweep import Sweep
+from gramscope.report.summary import bad_ends
+from gramscope.report.sweep import Row, Sweep
 from gramscope.sweep.overrides import short_value
 
 __all__ = ["render_page"]
@@ -22,21 +22,35 @@ class Column:
     def __init__(self, metric: str) -> None:
         self.metric = metric
         self.heads = ["final", *bad_ends(metric)]
-        self.why = NUMBERS[metric].why if metric in NUMBERS else ""
+        self.number = number_of(metric)
 
-    def texts(self, summary: MetricSummary | None) -> list[tuple[str, str]]:
-        """Values as text, each with the step it is from where that is not said elsewhere."""
-        if summary is None:
-            return [("—", "")] * len(self.heads)
-        constant = summary.smallest[1] == summary.largest[1]
-        points = [getattr(summary, head) for head in self.heads]
+    @property
+    def says(self) -> str:
+        """What the metric is, if that is known."""
+        return f"{self.number.sentence} {self.number.why}" if self.number else ""
+
+    def texts(self, row: Row) -> list[tuple[str, str]]:
+        """Values as text, each with what is to be said below it: a ceiling, or the step."""
+        summary = row.summary.get(self.metric)
+        points = [getattr(summary, head, None) for head in self.heads]
         return [
             (
                 format_number(self.metric, point[1]) if point else "—",
-                "" if point is None or head == "final" or constant else f"step {point[0]}",
+                self._ceiling(row) if head == "final" else self._step(row, point),
             )
             for head, point in zip(self.heads, points, strict=True)
         ]
+
+    def _ceiling(self, row: Row) -> str:
+        ceiling = self.number and self.number.ceiling
+        if ceiling not in row.final:
+            return ""
+        return f"of {format_number(ceiling, row.final[ceiling])}"
+
+    def _step(self, row: Row, point: tuple[int, float] | None) -> str:
+        if point is None or row.summary[self.metric].constant is not None:
+            return ""
+        return f"step {point[0]}"
 
 
 def render_page(sweep: Sweep, grid: Grid) -> str:
@@ -49,17 +63,18 @@ def render_page(sweep: Sweep, grid: Grid) -> str:
         lstrip_blocks=True,
     )
     environment.filters["rounded"] = short_value
-    columns = [Column(metric) for metric in sweep.metrics]
+    columns = [Column(metric) for metric in sweep.headlines]
     histories = [row.history for row in sweep.rows if row.history]
     scale = common_scale(histories)
     charts: list[Chart | None] = [
         draw_chart(row.history, scale) if row.history else None for row in sweep.rows
     ]
-    cells = [[c.texts(row.summary.get(c.metric)) for c in columns] for row in sweep.rows]
+    cells = [[column.texts(row) for column in columns] for row in sweep.rows]
     return environment.get_template("sweep.html").render(
         sweep=sweep,
         title=plain(sweep.directory),
         columns=columns,
+        others=_others(sweep),
         rows=list(zip(sweep.rows, cells, charts, grid.cells, strict=True)),
         width=len(sweep.swept) + sweep.shows_feature + sum(len(c.heads) for c in columns) + 3,
         grid=grid,
@@ -67,3 +82,10 @@ def render_page(sweep: Sweep, grid: Grid) -> str:
         charted=charted(),
         legend=legend_uri(),
     )
+
+
+def _others(sweep: Sweep) -> list[tuple[Column, list[str]]]:
+    """The metrics that the table has no room for, with the final value of each row."""
+    shown = sweep.headlines
+    columns = [Column(metric) for metric in sweep.metrics if metric not in shown]
+    return [(column, [column.texts(row)[0][0] for row in sweep.rows]) for column in columns]

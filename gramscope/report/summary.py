@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gramscope.diagnosis.numbers import NUMBERS
+from gramscope.diagnosis import number_of
 from gramscope.report.history import History
 
 __all__ = ["MetricSummary", "bad_ends", "summarise"]
 
-_ENDS = {"low": ["smallest"], "high": ["largest"], "both": ["smallest", "largest"]}
+_ENDS = {"low": ["smallest"], "high": ["largest"], "both": ["smallest", "largest"], None: []}
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,16 @@ class MetricSummary:
     smallest: tuple[int, float]
     largest: tuple[int, float]
 
+    @property
+    def constant(self) -> float | None:
+        """The value that it always had; ``None`` if it changed."""
+        return self.smallest[1] if self.smallest[1] == self.largest[1] else None
+
 
 def bad_ends(metric: str) -> list[str]:
     """Which of `smallest` and `largest` can be the worst of a metric."""
-    return _ENDS[NUMBERS[metric].bad if metric in NUMBERS else "both"]
+    number = number_of(metric)
+    return _ENDS[number.bad if number else "both"]
 
 
 def summarise(history: History) -> dict[str, MetricSummary]:

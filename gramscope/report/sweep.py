@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gramscope.config.presets import PRESETS
-from gramscope.diagnosis.numbers import NUMBERS
+from gramscope.diagnosis import NUMBERS, number_of
 from gramscope.report.files import plain, read_yaml
 from gramscope.report.history import History, feature_names, read_histories
 from gramscope.report.jobs import Job, find_jobs
@@ -33,8 +33,13 @@ class Row:
     summary: dict[str, MetricSummary] = field(default_factory=dict)
 
     @property
+    def final(self) -> dict[str, float]:
+        """The metrics at the last logged step."""
+        return {name: s.final[1] for name, s in self.summary.items() if s.final}
+
+    @property
     def skipped(self) -> str:
-        """How many due steps have no picture, and why."""
+        """How many due steps were skipped, and why."""
         reasons = self.history.skipped if self.history else {}
         named = ", ".join(f"{reason} {n}" for reason, n in sorted(reasons.items()))
         return f"{sum(reasons.values())} ({named})" if reasons else "0"
@@ -61,8 +66,28 @@ class Sweep:
     @property
     def metrics(self) -> list[str]:
         """Names of all metrics of all rows, the known ones first."""
-        names = {name for row in self.rows for name in row.summary}
-        return [*(n for n in NUMBERS if n in names), *sorted(names - NUMBERS.keys())]
+        return sorted({name for row in self.rows for name in row.summary}, key=_place)
+
+    @property
+    def headlines(self) -> list[str]:
+        """Those that the table has room for: which tell most, are amiss, or are optimised."""
+        return [name for name in self.metrics if self._is_headline(name)]
+
+    def _is_headline(self, name: str) -> bool:
+        number = number_of(name)
+        if number is not None and number.headline:
+            return True
+        if any(f"/{key}".endswith(f"/{name}") for job in self.jobs for key in job.objectives):
+            return True
+        if number is None or number.sound is None:
+            return False
+        found = [row.summary[name] for row in self.rows if name in row.summary]
+        return any(summary.constant != number.sound for summary in found)
+
+
+def _place(metric: str) -> tuple[int, str]:
+    number = number_of(metric)
+    return list(NUMBERS).index(number.name) if number else len(NUMBERS), metric
 
 
 def load_sweep(directory: Path) -> Sweep:

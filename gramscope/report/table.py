@@ -14,9 +14,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gramscope.diagnosis.numbers import NUMBERS, Number, format_number
-from gramscope.report.summary import MetricSummary, bad_ends
-from gramscope.report.sweep import Sweep
+from gramscope.diagnosis import format_number, number_of, with_ceiling
+from gramscope.report.summary import bad_ends
+from gramscope.report.sweep import Row, Sweep
 from gramscope.sweep.overrides import short_value
 
 __all__ = ["print_table"]
@@ -57,8 +57,8 @@ def _columns(sweep: Sweep) -> Iterator[tuple[str, _Texts]]:
         yield heading, [short_value(row.job.overrides.get(key, _NOTHING)) for row in rows]
     if sweep.shows_feature:
         yield "feature", [row.feature or _NOTHING for row in rows]
-    for number in NUMBERS.values():
-        yield from _number_columns(number, [row.summary.get(number.name) for row in rows])
+    for metric in sweep.headlines:
+        yield from _number_columns(metric, rows)
     histories = [row.history for row in rows]
     yield "logged", [str(len(h.logged)) if h else _NOTHING for h in histories]
     yield "skipped", [row.skipped if row.history else _NOTHING for row in rows]
@@ -67,27 +67,23 @@ def _columns(sweep: Sweep) -> Iterator[tuple[str, _Texts]]:
         yield "remarks", ["; ".join(row.remarks) for row in rows]
 
 
-def _number_columns(
-    number: Number, summaries: Sequence[MetricSummary | None]
-) -> Iterator[tuple[str, _Texts]]:
-    if number.sound is not None and all(_is_sound(number, s) for s in summaries if s):
+def _number_columns(metric: str, rows: Sequence[Row]) -> Iterator[tuple[str, _Texts]]:
+    number, ends = number_of(metric), bad_ends(metric)
+    worst = [_worst(metric, row, ends) for row in rows]
+    if number is not None and number.sound is not None:
+        yield metric, worst
         return
-    ends = bad_ends(number.name)
-    worst = ["..".join(_texts(number, summary, ends)) for summary in summaries]
-    if number.headline:
-        yield number.name, ["".join(_texts(number, summary, ["final"])) for summary in summaries]
+    finals = [row.final for row in rows]
+    yield metric, [with_ceiling(metric, f) if metric in f else _NOTHING for f in finals]
+    if ends:
         yield "worst" if len(ends) == 1 else "min..max", worst
-    elif number.sound is not None:
-        yield number.name, worst
 
 
-def _texts(number: Number, summary: MetricSummary | None, of: _Texts) -> _Texts:
-    points = [getattr(summary, name) for name in of] if summary else [None]
-    return [format_number(number.name, point[1]) if point else _NOTHING for point in points]
-
-
-def _is_sound(number: Number, summary: MetricSummary) -> bool:
-    return summary.smallest[1] == summary.largest[1] == number.sound
+def _worst(metric: str, row: Row, ends: _Texts) -> str:
+    summary = row.summary.get(metric)
+    if summary is None:
+        return _NOTHING
+    return "..".join(format_number(metric, getattr(summary, end)[1]) for end in ends)
 
 
 def _layout(console: Console, headings: _Texts, columns: Sequence[_Texts]) -> RenderableType:
@@ -96,17 +92,22 @@ def _layout(console: Console, headings: _Texts, columns: Sequence[_Texts]) -> Re
     if Measurement.get(console, unbounded, table).maximum <= console.width:
         return table
     # Two numbers below each other, and headings that break, leave texts more room.
-    broken = [[re.sub(r"(?<=\d)\.\.(?=[-\d])", "..\n", v) for v in column] for column in columns]
+    broken = [[_broken(value) for value in column] for column in columns]
     table = _table([h.replace("_", "_\n").replace(" ", "\n") for h in headings], broken)
     if sum((column.min_width or 0) + _GAP for column in table.columns) - _GAP <= console.width:
         return table
     return _paragraphs(headings, columns)
 
 
+def _broken(value: str) -> str:
+    value = re.sub(r"(?<=\d)\.\.(?=[-\d])", "..\n", value)
+    return re.sub(r"(?<=\d) (?=of \d)", "\n", value)
+
+
 def _table(headings: _Texts, columns: Sequence[_Texts]) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for heading, column in zip(headings, columns, strict=True):
-        numbers = all(re.fullmatch(r"[-.\d\n]+|—", value) for value in column)
+        numbers = all(re.fullmatch(r"[-.\d\n]+([ \n]of \d+)?|—", value) for value in column)
         lines = [line for text in (heading, *column) for line in text.splitlines()]
         table.add_column(
             Text(heading),

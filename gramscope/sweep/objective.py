@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from gramscope.config.callbacks import watching
 from gramscope.config.instantiate import ConfigError
 from gramscope.config.names import names
-from gramscope.diagnosis import NUMBERS
+from gramscope.diagnosis import NUMBERS, number_of
 from gramscope.sweep.job import sweep_job
 
 __all__ = ["check_objective", "objective"]
@@ -27,7 +27,8 @@ def objective(trainer: Any, name: str | Sequence[str] | None) -> float | list[fl
     Args:
         trainer: A Lightning trainer after `fit`.
         name: A metric by the key that loggers have it under: one of a gram callback, from its
-            last event (``representation/offdiag_mean``), or one in `trainer.callback_metrics`
+            last event (``representation/offdiag_mean``; of several features one's,
+            ``representation/teacher_head/effective_rank``), or one in `trainer.callback_metrics`
             (``train/loss``); several for a sweep with several directions; None for none.
 
     Returns:
@@ -44,10 +45,12 @@ def objective(trainer: Any, name: str | Sequence[str] | None) -> float | list[fl
     """
     if name is None or not trainer.is_global_zero:
         return None
-    metrics = dict(trainer.callback_metrics)
-    for callback in watching(trainer.callbacks):
-        metrics.update(callback.latest_logged)
     wanted = [name] if isinstance(name, str) else list(name)
+    metrics = dict(trainer.callback_metrics)
+    for callback, prefix in _watched(trainer.callbacks):
+        missing = [one for one in wanted if _has(callback.config, prefix, one)]
+        metrics.update(dict.fromkeys(missing, math.nan))
+        metrics.update({f"{prefix}/{key}": value for key, value in callback.latest.items()})
     values = [value for one in wanted if (value := _finite(metrics, one)) is not None]
     if len(values) < len(wanted):
         return None
@@ -80,23 +83,58 @@ def check_objective(name: str | Sequence[str] | None, callbacks: Sequence[Any], 
             "The sweeper optimises what a job returns, and `objective` is null: name a metric, "
             "for example objective=representation/offdiag_mean."
         )
-    configs = [callback.config for callback in watching(callbacks)]
-    due = {
-        f"{prefix}/{number}": config.log_every_n_steps
-        for config, (_, prefix) in zip(configs, names(configs), strict=True)
-        for number in NUMBERS
-    }
+    watched = [(callback.config, prefix) for callback, prefix in _watched(callbacks)]
     for one in [name] if isinstance(name, str) else name or []:
         if not one.startswith("representation/"):
             continue
-        if one not in due:
-            there = ", ".join(sorted(due)) or "none without a gram callback"
+        due = [_due_every(config) for config, prefix in watched if _has(config, prefix, one)]
+        if not due:
             raise ConfigError(
                 f"Expected `objective` to be a metric of the run but got '{one}'; "
-                f"those of gram callbacks are: {there}."
+                f"those of gram callbacks are: {_examples(watched)}."
             )
-        if 0 <= steps < due[one]:
+        if 0 <= steps < due[0]:
             raise ConfigError(
                 f"The objective '{one}' would have no value: the job takes {steps} optimizer "
-                f"steps, and a gram matrix is due every {due[one]}. Lower log_every_n_steps."
+                f"steps, and a gram matrix is due every {due[0]}. Lower log_every_n_steps."
             )
+
+
+def _watched(callbacks: Iterable[Any]) -> list[tuple[Any, str]]:
+    """Each callback that watches a representation, and what its numbers' keys begin with."""
+    found = watching(callbacks)
+    prefixes = [prefix for _, prefix in names([callback.config for callback in found])]
+    return list(zip(found, prefixes, strict=True))
+
+
+def _has(config: Any, prefix: str, key: str) -> bool:
+    """Whether a callback's events may hold this number."""
+    name, number = key.removeprefix(f"{prefix}/"), number_of(key)
+    if number is None or name == key:
+        return False
+    feature = name.removesuffix(number.name).rstrip("/")
+    features = _features(config)
+    return (number.joint if features else not feature) or feature in features
+
+
+def _features(config: Any) -> Collection[str]:
+    """Names of the features that a callback watches together; none if it watches one."""
+    return getattr(config, "features", None) or ()
+
+
+def _due_every(config: Any) -> int:
+    pictures: int = config.log_every_n_steps
+    return min(pictures, getattr(config, "metrics_every_n_steps", None) or pictures)
+
+
+def _examples(watched: Sequence[tuple[Any, str]]) -> str:
+    headlines = [number.name for number in NUMBERS.values() if number.headline]
+    keys = [
+        "/".join(filter(None, (prefix, feature, name)))
+        for config, prefix in watched
+        for feature in _features(config) or [""]
+        for name in headlines
+    ]
+    if not keys:
+        return "none without a gram callback"
+    return f"{', '.join(keys)}, and the others that `gramscope presets` lists"
