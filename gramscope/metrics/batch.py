@@ -103,7 +103,8 @@ class Batch:
         taken = key.diff(prepend=key[:1] - 1) > 0
         if self._alike is not None:
             taken &= self.view[order] < self._alike
-        return order[taken]
+        compared: Tensor = order[taken]
+        return compared
 
     @cached_property
     def by_view(self) -> Tensor | None:
@@ -113,8 +114,7 @@ class Batch:
         count = int(self.view[self.compared].amax()) + 1 if len(self.compared) else 0
         _, sample, seen = self.sample[self.compared].unique(return_inverse=True, return_counts=True)
         rows = self.compared[(seen == count)[sample]]  # [s * V]
-        across: Tensor = rows.reshape(-1, count).T
-        return across if count > 1 and len(rows) else None
+        return rows.reshape(-1, count).T if count > 1 and len(rows) else None
 
     @cached_property
     def views(self) -> Tensor | None:

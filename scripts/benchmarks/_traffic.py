@@ -22,8 +22,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from gramscope.monitor.exchange import Exchange
-from gramscope.monitor.wire import Rows
 from gramscope.monitor.rows import member_ranks
+from gramscope.monitor.wire import Rows
 
 
 def tcp_bytes() -> np.ndarray:

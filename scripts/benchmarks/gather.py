@@ -27,8 +27,8 @@ from _stats import Estimate, Spread, estimate
 from _traffic import all_gather_bytes, gather_bytes, simulate, tcp_bytes
 
 from gramscope.monitor.exchange import Exchange
-from gramscope.monitor.wire import Rows
 from gramscope.monitor.group import Group
+from gramscope.monitor.wire import Rows
 
 GOAL = 2.0  # bytes a rank and event, over those of the N rows in float32
 FOUR = "128x192,128x768,512x768,128x65536"

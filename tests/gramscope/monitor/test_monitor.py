@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from gramscope import metrics
-from gramscope.metrics import gram_matrix
+from gramscope.metrics import batch, gram_matrix
 from gramscope.monitor import Engine, Event, Monitor
 from gramscope.monitor.threads import use_one_core
 from tests.support import events, monitor_threads, pause_drawing
@@ -25,11 +24,11 @@ def before_numbers(monkeypatch: pytest.MonkeyPatch, happens: Any) -> None:
     """Have something happen on the monitor thread before the numbers of each event."""
 
     def after_that(rows: torch.Tensor) -> torch.Tensor:
-        if len(rows) > 2:  # not when the thread warms up
+        if len(rows) != 4:  # not when the thread warms up
             happens()
         return gram_matrix(rows)
 
-    monkeypatch.setattr(metrics, "gram_matrix", after_that)
+    monkeypatch.setattr(batch, "gram_matrix", after_that)
 
 
 def observe(monitor: Monitor, steps: int) -> None:
