@@ -53,8 +53,8 @@ def together(
     latest: dict[str, float] | None = None, metrics_every_n_steps: int | None = None
 ) -> Any:
     """Such a callback."""
-    config = _Together(log_every_n_steps=20)
-    config.metrics_every_n_steps = metrics_every_n_steps  # type: ignore[attr-defined]
+    config: Any = _Together(log_every_n_steps=20)
+    config.metrics_every_n_steps = metrics_every_n_steps
     return SimpleNamespace(config=config, latest=latest or {})
 
 
