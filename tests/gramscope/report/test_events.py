@@ -36,7 +36,7 @@ class TestWithoutAPicture:
         self, sweep: SweepDir, page: Callable[..., Page]
     ) -> None:
         for lr in (1, 2):
-            sweep.job(f"lr={lr}").log(100, 105, 200)
+            sweep.job(f"lr={lr}").log(100, 150, 200)
         sweep.job("lr=3").log(100, 200).measure(110, 210, offdiag_mean=0.9)
 
         assert [cell.text for cell in page().cells[-1]][1] == "not due"
