@@ -113,7 +113,7 @@ _ROWS = (
            "Share of the variance that views of one sample have in common.",
            "At 1 the augmentation changes nothing. Untrained models are low; that it stays low or "
            "falls is bad.",
-           headline=True, short="view correlation"),
+           headline=True),
     Number("view_correlation_z", "views", -inf, inf, "low",
            "view_correlation in standard deviations of what independent views would score.",
            "Below 2 it may be chance.",

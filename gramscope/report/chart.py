@@ -13,6 +13,7 @@ __all__ = ["Chart", "Scale", "charted", "common_scale", "draw_chart"]
 _WIDTH, _HEIGHT = 220, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 26, 8, 8, 18
 _MARKED_POINTS = 24  # with more, markers run into each other
+_NOISE = 0.05  # below 0 by less, a value needs no room of its own
 _BUCKETS = 200  # about one for each pixel of width
 
 
@@ -22,7 +23,7 @@ class Scale:
 
     last_step: int
     lowest: float
-    """0 unless a value is below, then −0.5 or −1; the upper end is 1."""
+    """0 unless a value is well below, then −0.5 or −1; the upper end is 1."""
 
     def x(self, step: float) -> float:
         """Pixels from the left."""
@@ -84,7 +85,7 @@ def common_scale(histories: Sequence[History]) -> Scale:
     lowest = min(values, default=0.0)
     return Scale(
         last_step=max([1, *(h.last_step for h in histories)]),
-        lowest=0 if lowest >= 0 else -0.5 if lowest >= -0.5 else -1,
+        lowest=0 if lowest > -_NOISE else -0.5 if lowest >= -0.5 else -1,
     )
 
 

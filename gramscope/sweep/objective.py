@@ -96,7 +96,7 @@ def check_objective(name: str | Sequence[str] | None, callbacks: Sequence[Any], 
         if 0 <= steps < due[0]:
             raise ConfigError(
                 f"The objective '{one}' would have no value: the job takes {steps} optimizer "
-                f"steps, and a gram matrix is due every {due[0]}. Lower log_every_n_steps."
+                f"steps, and numbers are due every {due[0]}. Lower log_every_n_steps."
             )
 
 
@@ -114,7 +114,7 @@ def _has(config: Any, prefix: str, key: str) -> bool:
         return False
     feature = name.removesuffix(number.name).rstrip("/")
     features = _features(config)
-    return (number.joint if features else not feature) or feature in features
+    return (number.joint or feature in features) if features else not feature
 
 
 def _features(config: Any) -> Collection[str]:

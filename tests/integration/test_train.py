@@ -117,7 +117,7 @@ def test_gram_all_shows_three_features_side_by_side(job: Job, tmp_path: Path) ->
     ("objective", "said"),
     [
         ("representation/rank", "got 'representation/rank'; those of gram callbacks"),
-        ("representation/offdiag_std", "takes 20 optimizer steps, and a gram matrix is due every"),
+        ("representation/offdiag_std", "takes 20 optimizer steps, and numbers are due every"),
     ],
     ids=["misspelt", "too short"],
 )

@@ -6,6 +6,7 @@ from gramscope.cli import main
 from gramscope.config.callbacks import GramMatrixConfig
 from gramscope.config.presets import OTHERS, PRESETS, SUB_GROUPS
 from gramscope.config.settings import helps
+from gramscope.diagnosis import NUMBERS
 
 
 def test_presets_lists_every_name_with_its_value(capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,3 +27,14 @@ def test_presets_explains_every_parameter(capsys: pytest.CaptureFixture[str]) ->
     for parameter, text in helps(GramMatrixConfig).items():
         assert f"{parameter}=" in shown
         assert text in shown
+
+
+def test_presets_lists_every_number_with_its_range_and_its_bad_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["presets"])
+
+    shown = " ".join(capsys.readouterr().out.split())
+    for number in NUMBERS.values():
+        assert f" {number.name} ({number.range}; bad: {number.bad or 'none'}) " in shown
+        assert number.sentence in shown

@@ -11,6 +11,7 @@ import numpy as np
 
 from gramscope.events import Event, Matrix
 from gramscope.events.files import EVENTS_FILE, append_event, stem, write_atomically
+from gramscope.events.matrix import OfRole
 
 
 class SweepDir:
@@ -57,10 +58,18 @@ class JobDir:
         log_key: str = "gram_matrix",
         ranks: Sequence[int] = (0, 0, 1, 1),
         remark: str | None = None,
+        role: str | None = None,
+        others: Mapping[str, Any] | None = None,
     ) -> JobDir:
-        """Log events; a number as `gram` is that of every entry."""
+        """Log events; a number as `gram`, or as that of `others`, is that of every entry."""
         n = len(ranks)
-        matrix = Matrix(np.broadcast_to(np.float32(gram), (n, n)), np.array(ranks, np.int32))
+
+        def square(values: Any) -> Any:
+            return np.broadcast_to(np.float32(values), (n, n))
+
+        of_others = {name: OfRole(square(values)) for name, values in (others or {}).items()}
+        rank = np.array(ranks, np.int32)
+        matrix = Matrix(square(gram), rank, role=role, others=of_others)
         numbers = dict(metrics or {"offdiag_mean": 0.1, "offdiag_std": 0.2})
         for step in steps:
             event = Event(step, log_key, feature_key, len(set(ranks)), n, numbers)
@@ -68,6 +77,14 @@ class JobDir:
             if remark:
                 event.remark(remark)
             write_atomically(self.npz(step, log_key), matrix.npz())
+            append_event(self.gram_dir, event)
+        return self
+
+    def measure(self, *steps: int, **metrics: float) -> JobDir:
+        """Log events that have numbers and no picture."""
+        for step in steps:
+            event = Event(step, "gram_matrix", "teacher_cls_token", 1, 4, metrics, drawn=False)
+            event.log()
             append_event(self.gram_dir, event)
         return self
 

@@ -201,48 +201,73 @@ class TestMissing:
 
 
 class TestNumbers:
-    """The table holds every metric, known or not."""
+    """The table holds what tells most, and below it is everything else, known or not."""
 
-    def test_every_metric_has_its_columns(self, sweep: SweepDir, page: ShowPage) -> None:
+    def test_headlines_have_their_columns(self, sweep: SweepDir, page: ShowPage) -> None:
         job = sweep.job()
         job.log(1, metrics={"offdiag_std": 0.5, "rankme": 30.25, "offdiag_mean": 0.9})
         job.log(2, metrics={"offdiag_std": 0.1, "rankme": 20.5, "offdiag_mean": 0.2})
 
         shown = page()
-        table = shown.table("numbers")
+        table, others = shown.root.all("table", "numbers")
 
         groups = [th for th in table.all("th", "group") if "colspan" in th.attributes]
         assert [(th.text, th.attributes["colspan"]) for th in groups] == [
             ("offdiag_mean", "2"),
             ("offdiag_std", "3"),
-            ("rankme", "3"),
             ("events", "3"),
         ]
         numbers = [td.text for td in table.all("tbody")[0].all("td", "number")]
         assert numbers[:2] == ["0.200", "0.900step 1"]
         assert numbers[2:5] == ["0.100", "0.100step 2", "0.500step 1"]
-        assert numbers[5:8] == ["20.5", "20.5step 2", "30.25step 1"]
-        assert "offdiag_std: Both ends can be bad" in shown.text
+        assert [tr.text for tr in others.all("tbody")[0].all("tr")] == ["rankme 20.5"]
+        assert f"offdiag_std: {NUMBERS['offdiag_std'].sentence}" in shown.text
+
+    def test_a_rank_is_shown_with_its_ceiling(self, sweep: SweepDir, page: ShowPage) -> None:
+        metrics = {"offdiag_mean": 0.25, "effective_rank": 12.34, "rank_ceiling": 63}
+        sweep.job().log(1, metrics={**metrics, "effective_rank_share": 12.34 / 63})
+
+        shown = page()
+
+        numbers = [td.text for td in shown.root.all("table", "numbers")[0].all("td", "number")]
+        assert numbers[2:4] == ["12.3of 63", "12.3"]
+        ((cell,),) = shown.cells
+        assert cell.text == "step 1 mean 0.250 effective rank 12.3 of 63"
+        assert "effective_rank 12.3 of 63" in image(cell).attributes["alt"]
+        (chart,) = shown.table("grid").all("td", "chart")
+        assert "effective_rank_share 0.196 at step 1" in chart.all("title")[0].text
+
+    def test_what_is_optimised_has_its_columns(self, sweep: SweepDir, page: ShowPage) -> None:
+        objective = "[train/loss, representation/teacher/rankme]"
+        job = sweep.job(config=f"objective: {objective}")
+        job.log(1, metrics={"teacher/rankme": 2.0, "teacher/lidar": 3.0})
+
+        table, others = page().root.all("table", "numbers")
+
+        assert "rankme" in [th.text for th in table.all("th", "group")]
+        assert [th.text for th in others.all("tbody")[0].all("th")] == ["lidar"]
 
     def test_a_new_number_is_one_entry_of_the_table_of_numbers(
         self, sweep: SweepDir, page: ShowPage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         rank = Number(
-            *("rank", "features", "How many directions are in use.", 1.0, float("inf"), "low"),
+            *("rank", "features", 1.0, float("inf"), "low"),
+            sentence="How many directions are in use.",
             why="The smallest is the worst.",
             decimals=1,
             headline=True,
+            short="rank",
         )
         monkeypatch.setitem(NUMBERS, "rank", rank)
         sweep.job().log(1, metrics={"rank": 2.25, "a": 1}).log(2, metrics={"rank": 3.25, "a": 1})
 
         shown = page()
 
-        table = shown.table("numbers")
+        table, _ = shown.root.all("table", "numbers")
         heads = [th.text for th in table.all("th", "number")]
-        assert heads[:5] == ["final", "smallest", "final", "smallest", "largest"]
-        assert [td.text for td in table.all("td", "number")][:3] == ["3.2", "2.2step 1", "1"]
-        assert "rank: The smallest is the worst." in shown.text
+        assert heads[:3] == ["final", "smallest", "logged"]
+        assert [td.text for td in table.all("td", "number")][:2] == ["3.2", "2.2step 1"]
+        assert "rank: How many directions are in use. The smallest is the worst." in shown.text
         assert [cell.text for cell in shown.cells[0]] == ["step 1 rank 2.2", "step 2 rank 3.2"]
         # Its range is not that of the charts.
         assert shown.table("grid").all("polyline") == []
@@ -320,7 +345,7 @@ class TestChart:
 
         (chart,) = page().table("grid").all("td", "chart")
 
-        assert chart.text == "no offdiag_mean or offdiag_std"
+        assert chart.text.startswith("none of offdiag_mean, offdiag_std, ")
 
 
 class TestForm:

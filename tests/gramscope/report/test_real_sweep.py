@@ -92,7 +92,8 @@ def test_a_wide_sweep_scrolls_in_its_own_frame(multirun: Path, tmp_path: Path) -
     # The one script is the test's: a page cannot be measured from outside.
     probe = (
         "<script>document.title = [document.documentElement.scrollWidth, innerWidth,"
-        "...[...document.querySelectorAll('.scroll')].map(e => e.scrollWidth > e.clientWidth)]"
+        "...[...document.querySelectorAll('section > .scroll')]"
+        ".map(e => e.scrollWidth > e.clientWidth)]"
         "</script></body>"
     )
     html = (multirun / "sweep_report.html").read_text()

@@ -153,7 +153,7 @@ class TestMetrics:
     def test_a_new_number_is_one_entry_of_the_table_of_numbers(
         self, sweep: SweepDir, printed: Printed, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        rank = Number("rank", "features", "", 1.0, 64.0, "low", "", headline=True, decimals=None)
+        rank = Number("rank", "features", 1.0, 64.0, "low", "", "", headline=True, decimals=None)
         monkeypatch.setitem(NUMBERS, "rank", rank)
         sweep.job().log(1, metrics={"rank": 2.25}).log(2, metrics={"rank": 3.25})
 

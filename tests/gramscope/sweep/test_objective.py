@@ -1,7 +1,9 @@
 """The number that a job returns to a sweeper."""
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from pytorch_lightning import Callback
 
 import gramscope
 from gramscope.callbacks import GramMatrixCallback
+from gramscope.config.callbacks import GramMatrixConfig
 from gramscope.config.instantiate import ConfigError
 from gramscope.sweep.objective import check_objective
 from tests.support import TinySSL, events, trainer
@@ -38,6 +41,33 @@ def test_with_several_features_the_key_names_one(tmp_path: Path) -> None:
     value = gramscope.objective(fit, "representation/student_cls_token/offdiag_min")
 
     assert value == student.latest["offdiag_min"]
+
+
+class _Together(GramMatrixConfig):
+    """Settings of a callback that watches two features together."""
+
+    features = ("teacher", "student")
+
+
+def together(
+    latest: dict[str, float] | None = None, metrics_every_n_steps: int | None = None
+) -> Any:
+    """Such a callback."""
+    config: Any = _Together(log_every_n_steps=20)
+    config.metrics_every_n_steps = metrics_every_n_steps
+    return SimpleNamespace(config=config, latest=latest or {})
+
+
+def test_of_features_that_are_watched_together_the_key_names_one() -> None:
+    latest = {"student/lidar": 0.5, "teacher_student_cka": 0.25}
+    callbacks = [together(latest), Callback()]
+    fit = SimpleNamespace(is_global_zero=True, callback_metrics={}, callbacks=callbacks)
+
+    keys = [f"representation/{key}" for key in latest]
+    assert gramscope.objective(fit, keys) == [0.5, 0.25]
+    assert gramscope.objective(fit, "representation/teacher/lidar") is None
+    with pytest.raises(ConfigError, match="representation/other/lidar"):
+        gramscope.objective(fit, "representation/other/lidar")
 
 
 def test_what_the_module_logged_counts_too(tmp_path: Path) -> None:
@@ -91,6 +121,32 @@ class TestBeforeTraining:
     def test_a_name_that_will_not_be_there(self) -> None:
         with pytest.raises(ConfigError, match=rf"representation/offdiag_std.*{self.STUDENT}"):
             check_objective("representation/offdiag_std", self.callbacks(), 100)
+
+    @pytest.mark.parametrize(
+        ("key", "there"),
+        [
+            ("student/lidar", True),
+            ("teacher_student_cka", True),
+            ("head/teacher_student_cka", True),
+            ("other/lidar", False),
+            ("lidar", False),
+            ("student/nothing", False),
+        ],
+    )
+    def test_features_that_are_watched_together(self, key: str, there: bool) -> None:
+        refused = pytest.raises(ConfigError, match="representation/student/offdiag_mean")
+        with nullcontext() if there else refused:
+            check_objective(f"representation/{key}", [together()], 20)
+
+    def test_numbers_may_be_due_more_often_than_pictures(self) -> None:
+        key = "representation/student/lidar"
+        check_objective(key, [together(metrics_every_n_steps=10)], 10)
+        with pytest.raises(ConfigError, match=r"takes 9 optimizer steps.*due every 10"):
+            check_objective(key, [together(metrics_every_n_steps=10)], 9)
+
+    def test_of_one_feature_no_other_is_named(self) -> None:
+        with pytest.raises(ConfigError, match="representation/teacher/lidar"):
+            check_objective("representation/teacher/lidar", self.callbacks()[:1], 20)
 
     def test_no_gram_callback(self) -> None:
         with pytest.raises(ConfigError, match="none without a gram callback"):
