@@ -103,7 +103,8 @@ def tissue_shares(tissue: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     Args:
         tissue: `[2, …]` probabilities of grey and white matter; the rest is `other`.
     """
-    grey, white = tissue.reshape(2, -1).mean(axis=1)
+    # Along the axes as they are: a cube of a volume would have to be copied to be flattened.
+    grey, white = tissue.mean(axis=tuple(range(1, tissue.ndim)))
     return np.array([grey, white, 1.0 - grey - white])
 
 

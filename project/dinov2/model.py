@@ -109,6 +109,32 @@ class SelfDistillation(nn.Module):
             "mask": mask,
         }
 
+    def feature_views(self, batch: Batch) -> dict[str, dict[str, int | str]]:
+        """Say which rows of `forward` are views of one crop; monitors ask for it.
+
+        Args:
+            batch: What `forward` is given; only its shapes are read.
+
+        Returns:
+            By key of class tokens, each with its `_backbone`: `count`, the views of a crop;
+            `layout`, always `stacked`, all crops' first view, then all crops' second one; and
+            `alike`, where local views follow: how many before them are global. Empty with a
+            single global view, which leaves nothing to compare.
+        """
+        views, local_views = (batch[key].shape[1] for key in ("global_crops", "local_crops"))
+        if views < 2:
+            return {}
+        whole: dict[str, int | str] = {"count": views, "layout": "stacked"}
+        mixed = {**whole, "count": views + local_views, "alike": views} if local_views else whole
+        declared = {
+            "teacher_cls_token": whole,
+            "student_glob_cls_token": whole,
+            "student_cls_token": mixed,
+        }
+        return {
+            key + end: dict(rows) for key, rows in declared.items() for end in ("", "_backbone")
+        }
+
     @torch.no_grad()
     def update_teacher(self, momentum: float) -> None:
         """Move the teacher: `teacher = momentum * teacher + (1 - momentum) * student`."""

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from project.data.crops import Batch
 from project.dinov2.model import SelfDistillation
-from project.dinov2.objective import Objective
+from project.dinov2.objective import Assignment, Objective
 from project.dinov2.param_groups import build_param_groups
 from project.dinov2.schedules import CosineSchedule
 
@@ -90,6 +90,21 @@ class DINOv2(LightningModule):
         )
         loss: Tensor = losses["loss"]
         return loss
+
+    def feature_views(self, batch: Batch) -> dict[str, dict[str, int | str]]:
+        """Which rows are views of one crop, see `SelfDistillation.feature_views`."""
+        return self.model.feature_views(batch)
+
+    def dino_assignment(self, batch: Batch) -> Assignment:
+        """How the DINO loss of the coming step compares teacher and student; monitors ask for it.
+
+        Args:
+            batch: Of that step; it makes no difference here.
+
+        Returns:
+            See `Assignment`. Nothing is computed, and nothing changes.
+        """
+        return self.objective.dino_assignment(self._now(self.teacher_temperature))
 
     def configure_optimizers(self) -> Optimizer:
         """AdamW over the student."""

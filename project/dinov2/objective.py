@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypedDict
 
 from torch import Tensor, nn
 
 from project.dinov2.losses import dino_loss, ibot_loss, koleo_loss
 from project.dinov2.targets import Centering, SinkhornKnopp
 
-__all__ = ["Objective"]
+__all__ = ["Assignment", "Objective"]
 
 _CENTERINGS = ("sinkhorn", "centering")
+
+
+class Assignment(TypedDict):
+    """How the DINO loss compares teacher and student."""
+
+    teacher: str
+    """Key of the teacher's logits `[V·B, K]`."""
+    student: str
+    """Key of the student's logits `[V·B, K]`, row by row of the same views."""
+    teacher_temperature: float
+    student_temperature: float
+    center: Tensor | None
+    """`[K]`, subtracted from the teacher's logits: the buffer itself, which training moves."""
+    sinkhorn_iterations: int | None
+    """Of Sinkhorn-Knopp; `None` without it."""
 
 
 class Objective(nn.Module):
@@ -44,7 +60,9 @@ class Objective(nn.Module):
                 f"Expected `centering` to be one of {_CENTERINGS}, but got {centering!r}"
             )
         dino, ibot = num_prototypes
-        self.dino_targets = SinkhornKnopp() if centering == "sinkhorn" else Centering(dino)
+        self.dino_targets: SinkhornKnopp | Centering = (
+            SinkhornKnopp() if centering == "sinkhorn" else Centering(dino)
+        )
         self.ibot_targets = SinkhornKnopp() if centering == "sinkhorn" else Centering(ibot)
         self.student_temperature = student_temperature
         self.dino_weight = dino_weight
@@ -84,3 +102,22 @@ class Objective(nn.Module):
         koleo = sum((koleo_loss(tokens) for tokens in per_view), start=dino.new_zeros(()))
         loss = self.dino_weight * dino + self.ibot_weight * ibot + self.koleo_weight * koleo
         return {"loss": loss, "dino": dino, "ibot": ibot, "koleo": koleo}
+
+    def dino_assignment(self, teacher_temperature: float) -> Assignment:
+        """Describe the DINO loss of a step, without computing anything.
+
+        Args:
+            teacher_temperature: Of that step.
+        """
+        targets = self.dino_targets
+        center = targets.center if isinstance(targets, Centering) else None
+        iterations = targets.iterations if isinstance(targets, SinkhornKnopp) else None
+        return {
+            "teacher": "teacher_cls_token",
+            # The loss has local views besides, which have no row of the teacher beside them.
+            "student": "student_glob_cls_token",
+            "teacher_temperature": teacher_temperature,
+            "student_temperature": self.student_temperature,
+            "center": center,
+            "sinkhorn_iterations": iterations,
+        }

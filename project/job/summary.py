@@ -64,7 +64,7 @@ def summary(trainer: pl.Trainer, outcome: str) -> Iterator[tuple[str, str]]:
 
     Yields:
         How it ended, final numbers, what each callback has to say in its `summary`, labelled with
-        its `summary_label`, and where results lie.
+        its `summary_label`, and in the lines of its `findings`, and where results lie.
     """
     yield outcome, f"after {trainer.global_step} optimizer steps"
     for name, value in _final_numbers(trainer):
@@ -73,6 +73,7 @@ def summary(trainer: pl.Trainer, outcome: str) -> Iterator[tuple[str, str]]:
     for callback in callbacks:
         if text := getattr(callback, "summary", None):
             yield getattr(callback, "summary_label", "monitor"), str(text)
+        yield from getattr(callback, "findings", ())
     pictures = [d for c in callbacks for d in getattr(c, "pictures", ())]
     for directory in dict.fromkeys(pictures):
         yield "pictures", short(directory)

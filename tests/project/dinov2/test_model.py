@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from gramscope.config.views import views
+from project.data.augment import ViewKind
 from project.data.datamodule import MultiCropData
 from project.dinov2.heads import ProjectionHead
 from project.dinov2.model import SelfDistillation
@@ -55,6 +57,40 @@ def test_no_local_views(make_model: MakeModel, batch: dict[str, torch.Tensor]) -
     batch["local_crops"] = batch["local_crops"][:, :0]
 
     assert make_model()(batch)["student_cls_token"].shape == (8, 12)
+
+
+@pytest.mark.parametrize(("count", "local"), [(2, 3), (2, 1), (2, 0), (3, 2), (1, 3), (1, 0)])
+def test_declared_views_are_the_rows_that_a_crop_moves(
+    make_model: MakeModel, make_data: Callable[..., MultiCropData], count: int, local: int
+) -> None:
+    kinds = ViewKind(count, 16, (0.5, 1.0)), ViewKind(local, 8, (0.1, 0.5))
+    data = make_data(global_views=kinds[0], local_views=kinds[1])
+    batch = next(iter(data.train_dataloader()))
+    model = make_model()
+    outputs = model(batch)
+
+    declared = model.feature_views(batch)
+
+    tokens = {key for key in outputs if "cls_token" in key}
+    assert set(declared) == (tokens if count > 1 else set())
+    for part in ("global_crops", "local_crops"):
+        other = {**batch, part: batch[part].clone()}
+        other[part][1] += torch.randn_like(other[part][1])
+        moved = model(other)
+        for key, given in declared.items():
+            seen = views(key, given)
+            assert seen is not None and seen.layout == "stacked"
+            assert seen.count * len(batch["sample_id"]) == len(outputs[key])
+            view, crop = _stacked(seen.count, len(batch["sample_id"]))
+            of_part = (view < seen.comparable) == (part == "global_crops")
+            same = torch.isclose(moved[key], outputs[key]).all(dim=1)
+            assert torch.equal(~same, (crop == 1) & of_part), key
+
+
+def _stacked(count: int, crops: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """View and crop of each row, all crops' first view first."""
+    rows = torch.arange(count * crops)
+    return rows // crops, rows % crops
 
 
 def test_teacher_starts_as_the_student(make_model: MakeModel) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
@@ -12,12 +12,14 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from project.data.augment import ViewKind
 from project.data.datamodule import MNI152, MultiCropData
 from project.dinov2.module import DINOv2
-from project.dinov2.objective import Objective
+from project.dinov2.objective import Assignment, Objective
 from project.dinov2.schedules import CosineSchedule
+from project.dinov2.targets import SinkhornKnopp
 
 MakeData = Callable[..., MultiCropData]
 MakeModule = Callable[..., DINOv2]
@@ -232,3 +234,67 @@ def test_a_training_without_an_end_is_refused(
 def test_an_unknown_centering_is_named() -> None:
     with pytest.raises(ValueError, match="centering"):
         Objective((12, 10), centering="none")
+
+
+class NoOperation(TorchDispatchMode):
+    """Refuses whatever computes, draws, copies or waits for a device."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> NoReturn:
+        raise AssertionError(f"{func} was called")
+
+
+class Ask(Callback):
+    """Asks about the loss at the start of each batch, as a monitor does, and copies the centre."""
+
+    def __init__(self) -> None:
+        self.answers: list[Assignment] = []
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, DINOv2)
+        with NoOperation():
+            assert pl_module.feature_views(batch)
+            said = pl_module.dino_assignment(batch)
+        if said["center"] is not None:
+            assert said["center"] is pl_module.objective.dino_targets.center
+            said["center"] = said["center"].clone()
+        self.answers.append(said)
+
+
+@pytest.mark.parametrize("local", [3, 0])
+@pytest.mark.parametrize("centering", ["sinkhorn", "centering"])
+def test_what_the_module_says_of_the_dino_loss_is_what_the_loss_does(
+    make_data: MakeData,
+    make_module: MakeModule,
+    make_trainer: MakeTrainer,
+    centering: str,
+    local: int,
+) -> None:
+    module, ask = make_module(centering), Ask()
+    outputs: list[dict[str, Tensor]] = []
+    module.model.register_forward_hook(lambda _, __, output: outputs.append(output))
+    calls: list[tuple[tuple[Tensor, float], Tensor]] = []
+    module.objective.dino_targets.register_forward_hook(lambda _, *call: calls.append(call))
+    data = make_data(local_views=ViewKind(local, 8, (0.1, 0.5)))
+
+    make_trainer(max_steps=3, callbacks=[ask]).fit(module, data)
+
+    assert len(ask.answers) == 3
+    for said, output, ((logits, temperature), targets) in zip(
+        ask.answers, outputs, calls, strict=True
+    ):
+        teacher, student = output[said["teacher"]], output[said["student"]]
+        assert logits is teacher
+        assert torch.equal(student, output["student_cls_token"][: len(teacher)])
+        assert said["teacher_temperature"] == temperature
+        assert said["student_temperature"] == module.objective.student_temperature
+        assert (said["center"] is None) == (centering == "sinkhorn")
+        if said["center"] is not None:
+            assert said["sinkhorn_iterations"] is None
+            expected = torch.softmax((teacher - said["center"]) / temperature, dim=-1)
+        else:
+            expected = SinkhornKnopp(said["sinkhorn_iterations"])(teacher, temperature)
+        torch.testing.assert_close(targets, expected)
