@@ -123,7 +123,8 @@ def sinkhorn_knopp(logits: Tensor, temperature: float = 0.04, iterations: int = 
         ValueError: If ``logits`` is not a floating ``[N, K]`` matrix, or there is no iteration.
 
     Example:
-        >>> sinkhorn_knopp(torch.tensor([[2.0, 0.0], [1.0, 0.0]]), 1.0, 9).round(decimals=2).tolist()
+        >>> targets = sinkhorn_knopp(torch.tensor([[2.0, 0.0], [1.0, 0.0]]), 1.0, 9)
+        >>> targets.round(decimals=2).tolist()
         [[0.62, 0.38], [0.38, 0.62]]
     """
     if iterations < 1:

@@ -103,7 +103,8 @@ class Batch:
         taken = key.diff(prepend=key[:1] - 1) > 0
         if self._alike is not None:
             taken &= self.view[order] < self._alike
-        return order[taken]
+        rows: Tensor = order[taken]
+        return rows
 
     @cached_property
     def views(self) -> Tensor | None:
