@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
 import secrets
 import threading
 from collections import Counter
@@ -30,7 +29,6 @@ from gramscope.config import reminder
 from gramscope.config.callbacks import MonitorConfig, watching
 from gramscope.config.names import Names, clashes, names, same
 from gramscope.config.settings import is_url
-from gramscope.diagnosis import NUMBERS
 from gramscope.events.files import directory_of
 from gramscope.monitor import Engine, Monitor
 from gramscope.monitor.boundary import guarded
@@ -111,14 +109,6 @@ class MonitorCallback(Callback):
         Empty before the first, after one whose rows were all NaN or Inf, and on other ranks.
         """
         return dict(self._seen.account.latest)
-
-    @property
-    @guarded(dict)
-    def latest_logged(self) -> dict[str, float]:
-        """The same by the loggers' keys, as ``representation/offdiag_mean``; NaN without value."""
-        seen = self._seen
-        prefix, latest = seen.names.prefix, seen.account.latest
-        return {f"{prefix}/{name}": latest.get(name, math.nan) for name in NUMBERS}
 
     @property
     @guarded(list)

@@ -123,8 +123,9 @@ def sinkhorn_knopp(logits: Tensor, temperature: float = 0.04, iterations: int = 
         ValueError: If ``logits`` is not a floating ``[N, K]`` matrix, or there is no iteration.
 
     Example:
-        >>> sinkhorn_knopp(torch.tensor([[9.0, 0.0], [8.0, 0.0]])).round(decimals=2).tolist()
-        [[1.0, 0.0], [0.0, 1.0]]
+        >>> targets = sinkhorn_knopp(torch.tensor([[2.0, 0.0], [1.0, 0.0]]), 1.0, 9)
+        >>> targets.round(decimals=2).tolist()
+        [[0.62, 0.38], [0.38, 0.62]]
     """
     if iterations < 1:
         raise ValueError(f"Expected `iterations` to be at least 1, but got {iterations}.")

@@ -98,22 +98,23 @@ class Batch:
         if self.view is None or self.sample is None:
             return None
         _, sample = self.sample.unique(return_inverse=True)  # small, whatever the numbers are
-        key = self.view + sample * (self.view.amax() + 1 if len(sample) else 1)
-        key, order = key.sort(stable=True)
+        _, view = self.view.unique(return_inverse=True)
+        key, order = (sample * len(view) + view).sort(stable=True)
         taken = key.diff(prepend=key[:1] - 1) > 0
         if self._alike is not None:
             taken &= self.view[order] < self._alike
-        compared: Tensor = order[taken]
-        return compared
+        rows: Tensor = order[taken]
+        return rows
 
     @cached_property
     def by_view(self) -> Tensor | None:
         """``[V, s]`` int64: positions among ``rows`` of samples with all views; ``None``: none."""
-        if self.compared is None or self.sample is None or self.view is None:
+        rows = self.compared
+        if rows is None or self.sample is None or self.view is None or not len(rows):
             return None
-        count = int(self.view[self.compared].amax()) + 1 if len(self.compared) else 0
-        _, sample, seen = self.sample[self.compared].unique(return_inverse=True, return_counts=True)
-        rows = self.compared[(seen == count)[sample]]  # [s * V]
+        count = int(self.view[rows].amax()) + 1
+        _, sample, seen = self.sample[rows].unique(return_inverse=True, return_counts=True)
+        rows = rows[(seen == count)[sample]]  # [s * V]
         return rows.reshape(-1, count).T if count > 1 and len(rows) else None
 
     @cached_property

@@ -5,7 +5,6 @@ Proposed, not assumed: rows of one class, or of one patient, can stand like view
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 import torch
@@ -22,11 +21,11 @@ COUNTS = range(2, 9)
 """How many views a sample may have, to be found."""
 FEWEST_SAMPLES = 8
 MOST_ROWS = 96
-RUN = 24
-"""Rows that are looked at from the first on: three blocks of the most interleaved views."""
+FIRST_RUN, LAST_RUN = 24, 16
+"""Rows that are looked at from the first on, and up to the last: blocks of interleaved views."""
 EVENTS = 20
 AGREEING = 3
-"""In how many of those events views must be seen."""
+"""In how many events running views must be seen, so that chance has no twenty tries."""
 
 # How often views of a sample must be more alike than other rows: all of them, those of any two
 # views (some might be none), and beside the rows that another structure would make as alike.
@@ -38,7 +37,7 @@ class ViewFinder:
 
     def __init__(self) -> None:
         self._events = 0
-        self._seen: Counter[Views] = Counter()
+        self._seen: tuple[Views | None, int] = None, 0
         self._proposed = False
 
     @property
@@ -55,18 +54,17 @@ class ViewFinder:
             n: How many rows it has.
 
         Returns:
-            The views, once, when they have been seen in three events.
+            The views, once, when they have been seen in three events running.
         """
         if self.done:
             return None
         self._events += 1
         pairs = _Pairs(rows, positions)
         seen = [views for views in _possible(n) if _are_seen(views, pairs, n)]
-        if not seen:
-            return None
-        most = max(seen, key=lambda views: views.count)
-        self._seen[most] += 1
-        self._proposed = self._seen[most] >= AGREEING
+        most = max(seen, key=lambda views: views.count, default=None)
+        last, times = self._seen
+        self._seen = most, times + 1 if most == last else 1
+        self._proposed = most is not None and self._seen[1] >= AGREEING
         return most if self._proposed else None
 
 
@@ -86,8 +84,9 @@ def look(n: int) -> list[int]:
     starts = {view * n // count for count in counts for view in range(count)}
     # Of more views than are looked for, those whose distance no other two starts have.
     starts |= {n // count for count in (9, 16) if n % count == 0}
-    each = next(m for m in range(MOST_ROWS, 0, -1) if m == 3 or len(_taken(starts, m)) <= MOST_ROWS)
-    return sorted(position for position in _taken(starts, each) if position < n)
+    sizes = range(MOST_ROWS, 2, -1)
+    fitting = (m for m in sizes if len(_taken(starts, m, n)) <= MOST_ROWS)
+    return sorted(_taken(starts, next(fitting, sizes[-1]), n))
 
 
 def advice(views: Views, feature_key: str) -> str:
@@ -113,9 +112,10 @@ def _possible(n: int) -> list[Views]:
     return [Views(count, layout.value) for count in counts for layout in Layout]
 
 
-def _taken(starts: set[int], each: int) -> set[int]:
-    """So many rows from each start on, and a run of them from the first."""
-    return {start + i for start in starts for i in range(each)} | set(range(RUN))
+def _taken(starts: set[int], each: int, n: int) -> set[int]:
+    """So many rows from each start on, and a run of the first and of the last ones."""
+    runs = {*range(FIRST_RUN), *range(n - LAST_RUN, n)}
+    return runs | {start + i for start in starts for i in range(each) if start + i < n}
 
 
 class _Pairs:
@@ -192,7 +192,7 @@ def _lookalikes(views: Views, positions: Tensor, sample: Tensor, n: int) -> Iter
         yield neighbours & (apart == 1)
         return
     yield neighbours & (apart > 1)
-    for factor in (2, 3, 5):
+    for factor in (2, 3, 5, 7):
         part = apart * views.count * factor == n
         if part.any():
             yield part

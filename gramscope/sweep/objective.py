@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gramscope.config.callbacks import watching
+from gramscope.config.callbacks import MonitorConfig, watching
 from gramscope.config.instantiate import ConfigError
 from gramscope.config.names import names
 from gramscope.diagnosis import NUMBERS, number_of
@@ -107,7 +107,7 @@ def _watched(callbacks: Iterable[Any]) -> list[tuple[Any, str]]:
     return list(zip(found, prefixes, strict=True))
 
 
-def _has(config: Any, prefix: str, key: str) -> bool:
+def _has(config: MonitorConfig, prefix: str, key: str) -> bool:
     """Whether a callback's events may hold this number."""
     name, number = key.removeprefix(f"{prefix}/"), number_of(key)
     if number is None or name == key:
@@ -117,14 +117,14 @@ def _has(config: Any, prefix: str, key: str) -> bool:
     return (number.joint or feature in features) if features else not feature
 
 
-def _features(config: Any) -> Collection[str]:
-    """Names of the features that a callback watches together; none if it watches one."""
-    return getattr(config, "features", None) or ()
+def _features(config: MonitorConfig) -> list[str]:
+    """Roles of the features that a callback watches together; none if it watches one."""
+    return [role for role in config.watched if role]
 
 
-def _due_every(config: Any) -> int:
+def _due_every(config: MonitorConfig) -> int:
     pictures: int = config.log_every_n_steps
-    return min(pictures, getattr(config, "metrics_every_n_steps", None) or pictures)
+    return min(pictures, config.metrics_every_n_steps or pictures)
 
 
 def _examples(watched: Sequence[tuple[Any, str]]) -> str:

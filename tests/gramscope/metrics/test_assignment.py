@@ -14,7 +14,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from gramscope.metrics import (
+    assignment,
     assignment_entropy,
+    sinkhorn_entropy_normalised,
+    sinkhorn_knopp,
     teacher_entropy,
     teacher_entropy_normalised,
     teacher_student_kl,
@@ -241,3 +244,148 @@ def test_divergence_wants_logits_of_the_same_samples_and_prototypes(
 def test_divergence_names_what_is_no_matrix(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"but got shape"):
         teacher_student_kl(noise(*shape), noise(*shape))
+
+
+def balanced(logits: Tensor, temperature: float, iterations: int) -> Array:
+    """SwAV's listing, with its constants, in extended precision."""
+    q = np.exp(array(logits).astype(np.longdouble) / temperature).T
+    q /= q.sum()
+    k, n = q.shape
+    for _ in range(iterations):
+        q /= q.sum(axis=1, keepdims=True) * k
+        q /= q.sum(axis=0, keepdims=True) * n
+    p: Array = (q * n).T.astype(np.float64)
+    return p
+
+
+@pytest.mark.parametrize(("temperature", "iterations"), [(0.04, 3), (0.5, 1), (3.0, 10)])
+@pytest.mark.parametrize(
+    "name", [name for name in FEATURES if name not in ("digits", "one column")]
+)
+def test_sinkhorn_knopp_matches_the_published_listing(
+    name: str, temperature: float, iterations: int
+) -> None:
+    x = FEATURES[name]
+    expected = balanced(x, temperature, iterations)
+
+    actual = sinkhorn_knopp(x, temperature, iterations)
+    entropy = sinkhorn_entropy_normalised(x, temperature, iterations)
+
+    np.testing.assert_allclose(actual.numpy(), expected, rtol=1e-9, atol=1e-12)
+    each = scipy.stats.entropy(expected, axis=1) / math.log(x.shape[1])
+    assert entropy == pytest.approx(each.mean(), rel=1e-9, abs=1e-12)
+
+
+def test_sinkhorn_knopp_of_two_samples_and_two_prototypes_has_its_closed_form() -> None:
+    x = torch.tensor([[2.0, 0.0], [1.0, 0.0]])  # a / (1 - a) = sqrt(e^2 / e) at its fixed point
+
+    p = sinkhorn_knopp(x, 1.0, 50)
+
+    a = 1 / (1 + math.exp(-0.5))
+    assert p.flatten().tolist() == pytest.approx([a, 1 - a, 1 - a, a])
+
+
+def test_sinkhorn_knopp_uses_all_prototypes_though_samples_prefer_one() -> None:
+    x = noise(32, 8)
+    x[:, 3] += 20
+
+    assert assignment_entropy(x) == pytest.approx(0, abs=1e-6)
+    np.testing.assert_allclose(sinkhorn_knopp(x, 1.0, 30).sum(dim=0), 4.0, atol=1e-3)
+
+
+@pytest.mark.parametrize("alike", [torch.zeros(6, 16), 100 * torch.eye(16)[:1].expand(6, -1)])
+def test_sinkhorn_targets_of_alike_samples_are_all_prototypes(alike: Tensor) -> None:
+    assert sinkhorn_entropy_normalised(alike) == pytest.approx(1.0)
+
+
+def test_sinkhorn_targets_of_samples_with_prototypes_of_their_own_are_one() -> None:
+    assert sinkhorn_entropy_normalised(torch.eye(8)) == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e4, 1e300])
+def test_sinkhorn_targets_of_extreme_logits_are_shares(scale: float) -> None:
+    p = sinkhorn_knopp(noise(9, 5) * scale, iterations=20)
+
+    torch.testing.assert_close(p.sum(dim=1), torch.ones(9, dtype=torch.float64))
+    assert p.min() >= 0
+
+
+def test_sinkhorn_targets_of_what_there_is_not() -> None:
+    assert sinkhorn_knopp(torch.empty(0, 4)).shape == (0, 4)
+    assert math.isnan(sinkhorn_entropy_normalised(torch.empty(0, 4)))
+    assert sinkhorn_knopp(noise(3, 1)).tolist() == [[1.0]] * 3
+    assert math.isnan(sinkhorn_entropy_normalised(noise(3, 1)))
+    assert math.isnan(sinkhorn_entropy_normalised(torch.full((3, 2), math.nan)))
+    with pytest.raises(ValueError, match=r"Expected `features` .* matrix, but got shape"):
+        sinkhorn_knopp(torch.ones(3))
+    with pytest.raises(ValueError, match="Expected `iterations` to be at least 1, but got 0"):
+        sinkhorn_knopp(noise(3, 2), iterations=0)
+
+
+@pytest.mark.parametrize(("teachers", "students"), [(1, 2), (2, 2), (2, 6)])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_an_events_assignments_are_those_of_each_number(
+    teachers: int, students: int, dtype: torch.dtype
+) -> None:
+    t, s = noise(teachers, 7, 9).to(dtype), noise(students, 7, 9, seed=1).to(dtype)
+    centre, rows = noise(9, seed=2), t.flatten(0, 1)
+
+    found = assignment(
+        t, s, temperature=0.3, student_temperature=0.7, centre=centre, sinkhorn_iterations=2
+    )
+
+    assert found == pytest.approx(
+        {
+            **{number.__name__: number(rows, 0.3, centre) for number in NUMBERS},
+            "teacher_student_kl": teacher_student_kl(t, s, 0.3, 0.7, centre),
+            "sinkhorn_entropy_normalised": sinkhorn_entropy_normalised(rows, 0.3, 2),
+        }
+    )
+
+
+def test_an_event_without_sinkhorn_knopp_has_no_number_of_it() -> None:
+    x = noise(2, 5, 4)
+
+    found = assignment(x, x, temperature=0.1, student_temperature=0.1)
+
+    assert "sinkhorn_entropy_normalised" not in found
+    assert len(found) == 4
+
+
+def test_samples_with_nan_in_one_of_their_views_leave_the_others_as_they_are() -> None:
+    t, s = noise(2, 6, 4), noise(3, 6, 4, seed=1)
+    hurt = t.clone(), s.clone()
+    hurt[0][1, 2, 0], hurt[1][2, 4, 1] = math.nan, math.inf
+    keep = [0, 1, 3, 5]
+    settings = {"temperature": 0.1, "student_temperature": 0.2, "sinkhorn_iterations": 3}
+
+    found = assignment(*hurt, **settings)
+
+    assert found == pytest.approx(assignment(t[:, keep], s[:, keep], **settings))
+
+
+@pytest.mark.parametrize(
+    ("teacher", "student", "names"),
+    [
+        ((2, 0, 4), (2, 0, 4), set()),
+        ((0, 5, 4), (2, 5, 4), set()),
+        ((1, 5, 4), (1, 5, 4), {number.__name__ for number in NUMBERS}),
+        ((2, 5, 1), (2, 5, 1), {"teacher_entropy", "assignment_entropy", "teacher_student_kl"}),
+    ],
+)
+def test_an_events_assignments_that_have_no_value_are_left_out(
+    teacher: tuple[int, ...], student: tuple[int, ...], names: set[str]
+) -> None:
+    found = assignment(noise(*teacher), noise(*student), temperature=1, student_temperature=1)
+
+    assert found.keys() == names
+
+
+@pytest.mark.parametrize(
+    ("teacher", "student"), [((5, 4), (5, 4)), ((2, 5, 4), (5, 4)), ((2, 5, 4), (2, 6, 4))]
+)
+def test_an_events_assignments_want_views_of_the_same_samples(
+    teacher: tuple[int, ...], student: tuple[int, ...]
+) -> None:
+    with pytest.raises(ValueError, match=r"same samples and prototypes, but got shapes \["):
+        assignment(noise(*teacher), noise(*student), temperature=1, student_temperature=1)

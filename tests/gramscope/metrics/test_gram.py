@@ -11,10 +11,12 @@ from torch import Tensor
 
 from gramscope.metrics import (
     gram_matrix,
+    negative_similarity,
     offdiag_max,
     offdiag_mean,
     offdiag_min,
     offdiag_std,
+    positive_similarity,
     singular_values,
 )
 
@@ -119,6 +121,51 @@ def test_offdiagonal_statistics_of_fewer_than_two_samples_are_not_a_number(
 def test_offdiagonal_statistics_want_a_square_matrix(statistic: object) -> None:
     with pytest.raises(ValueError, match=r"Expected `gram` to be a square .* shape \[2, 3\]"):
         statistic(torch.ones(2, 3))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("sample", [[0, 1, 0, 1, 0], [5, 5, 5, -9, 7], [2**62, 1, 2**62, 3, 1]])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_similarities_of_pairs_match_an_explicit_selection(
+    sample: list[int], dtype: torch.dtype
+) -> None:
+    gram = gram_matrix(features(5, 3, dtype))
+    pairs = [(i, j) for i in range(5) for j in range(5) if i != j]
+    same = [float(gram[i, j]) for i, j in pairs if sample[i] == sample[j]]
+    different = [float(gram[i, j]) for i, j in pairs if sample[i] != sample[j]]
+
+    assert positive_similarity(gram, torch.tensor(sample)) == pytest.approx(np.mean(same))
+    assert negative_similarity(gram, torch.tensor(sample)) == pytest.approx(np.mean(different))
+
+
+def test_similarities_of_pairs_and_of_all_rows_add_up() -> None:
+    gram, sample = gram_matrix(features(12, 5)), torch.arange(12) % 6  # 12 of 132 pairs are views
+
+    both = positive_similarity(gram, sample) * 12 + negative_similarity(gram, sample) * 120
+
+    assert both / 132 == pytest.approx(offdiag_mean(gram))
+
+
+def test_similarities_of_views_that_are_the_same_and_of_samples_that_are_opposite() -> None:
+    gram, sample = gram_matrix(torch.tensor([[1.0], [2.0], [-3.0]])), torch.tensor([4, 4, 2])
+
+    assert positive_similarity(gram, sample) == 1.0
+    assert negative_similarity(gram, sample) == -1.0
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_similarities_without_a_pair_are_not_a_number(n: int) -> None:
+    gram = torch.ones(n, n)
+
+    assert math.isnan(positive_similarity(gram, torch.arange(n)))
+    assert math.isnan(negative_similarity(gram, torch.zeros(n)))
+
+
+@pytest.mark.parametrize("number", [positive_similarity, negative_similarity])
+def test_similarities_of_pairs_name_what_is_wrong(number: object) -> None:
+    with pytest.raises(ValueError, match=r"Expected `gram` to be a square .* shape \[2, 3\]"):
+        number(torch.ones(2, 3), torch.arange(2))  # type: ignore[operator]
+    with pytest.raises(ValueError, match=r"Expected `sample` to hold one integer for each of 2"):
+        number(torch.ones(2, 2), torch.arange(3))  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("centred", [True, False])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -10,10 +12,10 @@ from gramscope import metrics
 from gramscope.diagnosis import NUMBERS
 from gramscope.metrics import standard
 from gramscope.metrics.batch import Batch, stacked
-from gramscope.metrics.standard import STANDARD, measured
+from gramscope.metrics.standard import CHOICES, GRAM, STANDARD, measured, wanted
 
 OF_VIEWS = {"alignment", "view_correlation", "view_correlation_z", "view_cka", "shared_rank"}
-OF_VIEWS |= {"lidar"}
+OF_VIEWS |= {"lidar", "positive_similarity", "negative_similarity"}
 
 
 @pytest.fixture
@@ -36,7 +38,9 @@ def test_each_number_is_that_of_its_function(views: list[Tensor]) -> None:
         **{n: getattr(metrics, n)(rows) for n in ("spread", "feature_std", "uniformity_w2")},
         **{n: getattr(metrics, n)(rows) for n in ("effective_rank", "stable_rank", "rankme")},
         **{n: getattr(metrics, n)(rows) for n in ("participation_ratio", "cev_auc", "alpha_req")},
-        **{n: getattr(metrics, n)(a, b) for n in OF_VIEWS - {"lidar"}},
+        **{n: getattr(metrics, n)(a, b) for n in OF_VIEWS if n.startswith(("view", "shared"))},
+        **{n: getattr(metrics, n)(gram, torch.arange(24) % 12) for n in OF_VIEWS if "similar" in n},
+        "alignment": metrics.alignment(a, b),
         "lidar": metrics.lidar(torch.stack([a, b], dim=1)),
         "uniformity": (metrics.uniformity(a) + metrics.uniformity(b)) / 2,
         "rank_ceiling": 8.0,
@@ -85,6 +89,82 @@ def test_views_are_found_in_any_order_of_rows(views: list[Tensor], order: Tensor
     assert together == pytest.approx(metrics.view_correlation(*map(metrics.unit_rows, views)))
 
 
+def test_a_view_that_a_sampler_repeats_counts_once(views: list[Tensor]) -> None:
+    once, (sample, view) = torch.cat(views), stacked(24, 2)
+    order = torch.cat([torch.arange(24), torch.tensor([0, 12, 3])])  # as padding does, or in part
+    ids = sample * 2**50 - 7  # numbers of any size
+    batch = Batch(once[order], sample=ids[order], view=view[order])
+
+    found, _ = measured(batch, STANDARD)
+
+    expected = standard(once, views=2)
+    assert {n: found[n] for n in OF_VIEWS} == pytest.approx({n: expected[n] for n in OF_VIEWS})
+    assert found["uniformity"] == pytest.approx(expected["uniformity"])
+    assert found["duplicate_share"] == 0.0
+
+
+@pytest.mark.parametrize("layout", ["stacked", "interleaved"])
+def test_only_views_of_one_crop_type_are_compared(views: list[Tensor], layout: str) -> None:
+    sample, view = stacked(72, 6)  # two global views and four local ones
+    rows = torch.cat([*views, torch.randn(48, 8, generator=torch.Generator().manual_seed(1))])
+    order = torch.arange(72) if layout == "stacked" else torch.arange(72).reshape(6, 12).T.flatten()
+    batch = Batch(rows[order], sample=sample[order], view=view[order], alike=2)
+
+    found, _ = measured(batch, STANDARD)
+
+    expected = standard(torch.cat(views), views=2)
+    assert {n: found[n] for n in OF_VIEWS} == pytest.approx({n: expected[n] for n in OF_VIEWS})
+    assert found["offdiag_mean"] == pytest.approx(metrics.offdiag_mean(metrics.gram_matrix(rows)))
+
+
+@pytest.mark.parametrize("view", [[0, 0, 0, 0], [0, 0, 2, 2], [2, 3, 2, 3]])
+def test_samples_without_two_views_that_can_be_compared_have_no_numbers_of_pairs(
+    view: list[int],
+) -> None:
+    batch = Batch(torch.eye(4), sample=torch.tensor([0, 1, 0, 1]), view=torch.tensor(view), alike=2)
+
+    found, failed = measured(batch, STANDARD)
+
+    assert not failed
+    assert not found.keys() & (OF_VIEWS - {"negative_similarity"})
+
+
+def test_fewer_than_two_views_cannot_be_alike() -> None:
+    with pytest.raises(ValueError, match="`alike` to be at least 2 views, but got 1"):
+        Batch(torch.eye(4), alike=1)
+
+
+def test_a_number_that_fails_says_why_and_the_others_are_there() -> None:
+    def fail(batch: Batch) -> float:
+        raise RuntimeError("no such thing")
+
+    broken = {"broken": fail, "nothing": lambda _: math.nan}
+
+    found, failed = measured(Batch(torch.eye(3)), {**broken, **GRAM})
+
+    assert failed == {"broken": "RuntimeError: no such thing"}
+    assert found.keys() == GRAM.keys()
+
+
+def test_numbers_are_asked_for_by_the_name_of_a_set_or_by_their_own() -> None:
+    assert wanted("gram") == GRAM
+    assert wanted("standard") == STANDARD
+    assert wanted(["lidar", "spread"]) == {n: STANDARD[n] for n in ("lidar", "spread")}
+    assert wanted([]) == {}
+    assert CHOICES.keys() == {"gram", "standard"}
+
+
+@pytest.mark.parametrize(
+    ("names", "close"),
+    [(["spred"], "close to spread"), ("standart", "close to standard"), ("spread", "spread")],
+)
+def test_an_unknown_number_is_refused_with_names_close_to_it(
+    names: str | list[str], close: str
+) -> None:
+    with pytest.raises(ValueError, match=f"'gram', 'standard' or a list of .* got '.*{close}"):
+        wanted(names)
+
+
 @pytest.mark.parametrize("rows", [0, 1, 2])
 @pytest.mark.parametrize("views", [None, 1])
 def test_few_rows_give_what_they_can(rows: int, views: int | None) -> None:
@@ -109,6 +189,7 @@ def test_labels_are_those_of_the_rows_that_are_left() -> None:
     rows = torch.tensor([[1.0, 0.0], [1.0, 0.1], [torch.nan, 0.0], [0.0, 1.0], [0.1, 1.0]])
     batch = Batch(rows, label=torch.tensor([0, 0, 1, 1, 2]))
 
-    found = measured(batch, STANDARD)
+    found, failed = measured(batch, STANDARD)
 
+    assert not failed
     assert found["label_agreement"] == pytest.approx(0.5)
