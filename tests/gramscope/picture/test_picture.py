@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from functools import cache
 
 import matplotlib
 import matplotlib.image
@@ -29,6 +30,7 @@ VIRIDIS = matplotlib.colormaps["viridis"]
 BOTH = ("histogram", "spectrum")
 
 
+@cache
 def pixels(png: bytes) -> np.ndarray:
     return matplotlib.image.imread(io.BytesIO(png), format="png")[..., :3]
 
@@ -46,6 +48,12 @@ def values(png: bytes, n: int) -> np.ndarray:
     cells = np.array([[colour_of(png, n, i, j) for j in range(n)] for i in range(n)])
     table = VIRIDIS(np.arange(256))[:, :3]
     return np.abs(cells[..., None, :] - table).sum(-1).argmin(-1) / 255
+
+
+def contrast(png: bytes, border: int) -> np.ndarray:
+    """How much lighter or darker a column's left border, of 8, is than the matrix beside it."""
+    light, at = pixels(png)[46:223] @ (0.2126, 0.7152, 0.0722), round(67.2 + 460.8 * border / 8)
+    return np.abs(light[:, at - 2 : at + 2] - light[:, at + 20 : at + 21]).max(axis=1)
 
 
 def grouped(n: int) -> Matrix:
@@ -70,16 +78,15 @@ def test_cells_have_the_colours_of_viridis_on_a_fixed_scale(n: int) -> None:
 
 
 def test_a_picture_does_not_depend_on_those_before_it() -> None:
-    looks = [Look(), Look("cluster", "adaptive", BOTH), Look(), Look("label"), Look("cluster")]
-    matrices = [
-        replace(grouped(n), gram=RNG.uniform(-1, 1, (n, n)).astype(np.float32)) for n in (4, 4, 6)
-    ]
-    kinds = list(itertools.product(matrices, looks))
+    looks = [Look(), Look("cluster", "adaptive", BOTH), Look("label")]
+    grams = [RNG.uniform(-1, 1, (n, n)).astype(np.float32) for n in (4, 4, 6)]
+    matrices = [replace(grouped(len(gram)), gram=gram) for gram in grams]
+    kinds = [(m, look) for look in looks for m in matrices]
     renderer = Renderer()
 
-    pictures = [renderer.png(m, f"step {i}", look) for i, (m, look) in enumerate(kinds * 2)]
+    pictures = [renderer.png(m, f"step {i}", look) for i, (m, look) in enumerate(kinds)]
 
-    for i, (matrix, look) in enumerate(kinds):
+    for i, (matrix, look) in list(enumerate(kinds))[1::3]:
         fresh = Renderer().png(matrix, f"step {i}", look)
         np.testing.assert_array_equal(pixels(pictures[i]), pixels(fresh))
 
@@ -108,13 +115,21 @@ def test_the_helper_draws_what_would_be_drawn_here() -> None:
             client.png(b"no matrix", "t")
         with pytest.raises(RenderError, match="upside_down"):
             client.png(SMALL, "t", Look("upside_down"))
-        hostile = np.array(["a\n\x00b", "$\\frac{", "\u202e\ud800", "", "界" * 99, "_"])
-        assert client.png(
-            replace(matrix, sample_id=hostile, label=hostile).npz(), "t", Look("label")
-        )
-        assert client.png(replace(matrix, sample_id=hostile).npz(), "t")
     finally:
         client.close()
+
+
+def test_names_of_any_kind_are_drawn(capfd: pytest.CaptureFixture[str]) -> None:
+    """In the helper, which says nothing about characters that its font lacks."""
+    names = np.array(["a\n\x00b", "$\\frac{$", "\u202e\ud800", "", "界" * 99, "_"])
+    matrix, client = replace(grouped(6), sample_id=names, label=names), RenderClient(60.0)
+    roles = {name: OfRole(matrix.gram) for name in ("$\\frac{$", "_", "界\n" * 99)}
+    try:
+        for look in (Look(panels=BOTH), Look("label"), Look("cluster")):
+            assert client.png(replace(matrix, role="$", others=roles).npz(), "t $_{$", look)
+    finally:
+        client.close()
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("order", ["cluster", "label"])
@@ -132,24 +147,17 @@ def test_borders_of_ranks_are_seen_on_any_matrix(similar: float) -> None:
 
     png = Renderer().png(matrix, "t")
 
-    line = np.array([colour_of(png, 461, row, 230) for row in range(461)])
-    other = np.array([colour_of(png, 461, row, 260) for row in range(461)])
-    contrast = np.abs(line - other).max(axis=1)
-    assert (contrast > 0.5).mean() > 0.3
-    assert [colour_of(png, 8, i, i).tolist() for i in range(8)] == [other[9].tolist()] * 8
+    assert (contrast(png, 4) > 0.4).mean() > 0.3
+    assert contrast(png, 6).max() == 0
 
 
 def test_views_within_a_rank_have_fainter_borders() -> None:
-    matrix = replace(grouped(8), view=np.array([0, 0, 1, 1] * 2, np.int32), label=None)
+    view = np.array([0, 0, 1, 1] * 2, np.int32)
     gram = np.ones((8, 8), np.float32)
 
-    png = Renderer().png(replace(matrix, gram=gram), "t")
+    png = Renderer().png(replace(grouped(8), gram=gram, view=view), "t")
 
-    strong, faint, none = (
-        np.ptp([colour_of(png, 461, row, column) for row in range(461)], axis=0).max()
-        for column in (230, 115, 173)
-    )
-    assert strong > faint + 0.2 > none + 0.4
+    assert contrast(png, 4).mean() > 1.5 * contrast(png, 2).mean() > 0.2
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.9, 0.98), (-0.2, 0.1)])
@@ -163,16 +171,15 @@ def test_adaptive_colours_span_what_is_off_the_diagonal(low: float, high: float)
     np.testing.assert_allclose(shown, ((gram - low) / (high - low)).clip(0, 1), atol=0.02)
 
 
-@pytest.mark.parametrize("similar", [-1.0, 0.3, 1.0])
 @pytest.mark.parametrize("n", [1, 2, 7])
-def test_matrices_of_one_value_are_drawn_in_every_way(n: int, similar: float) -> None:
-    gram = np.full((n, n), similar, np.float32)
-    sample = np.zeros(n, np.int32)
-    matrix = Matrix(gram, sample=sample, view=sample, spectrum=np.zeros(n, np.float32))
+def test_matrices_of_one_value_are_drawn_in_every_way(n: int) -> None:
+    sample, renderer = np.zeros(n, np.int32), Renderer()
+    rows = Matrix(np.ones((n, n)), sample=sample, view=sample, spectrum=np.zeros(n, np.float32))
 
-    shown = values(Renderer().png(matrix, "t", Look("cluster", "adaptive", BOTH)), n)
-
-    assert (shown == shown[0, 0]).all()
+    for similar in (-1.0, 0.3, 1.0):
+        matrix = replace(rows, gram=np.full((n, n), similar, np.float32))
+        shown = values(renderer.png(matrix, "t", Look("cluster", "adaptive", BOTH)), n)
+        assert (shown == shown[0, 0]).all()
 
 
 @pytest.mark.parametrize("panels", [("histogram",), ("spectrum",), BOTH])
@@ -231,7 +238,7 @@ def test_ticks_name_real_rows_by_the_best_name_there_is() -> None:
     assert ticks(replace(matrix, rank=rank))[0] == "rank · index"
     assert ticks(replace(matrix, rank=rank))[1][:3] == ["0·0", "1·150", "0·45"]
     assert ticks(replace(matrix, sample_id=ids))[0] == "sample id"
-    assert ticks(replace(matrix, sample_id=ids))[1][:2] == ["…0000…", "…0020…"]
+    assert ticks(replace(matrix, sample_id=ids))[1][:2] == ["…0000…", "…0015…"]
     assert ticks(replace(matrix, label=rank), "label") == ("label", ["0", "1"])
     assert ticks(matrix, "cluster")[0] == "sample index, clustered"
 
