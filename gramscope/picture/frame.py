@@ -49,7 +49,7 @@ class Frame:
             further.image.set_norm(self._maps[0].image.norm)
         self._title = self._titled()
         self._panels: list[Histogram | SpectrumPanel] = [
-            panel(name, self._axes(box), shown)
+            panel(name, self._axes(box), [plain(role, 24) for role in roles])
             for name, box in zip(look.panels, self._place.panels, strict=True)
         ]
         bar = self._bar()
@@ -120,8 +120,8 @@ class Frame:
 
     def _bar(self) -> Axes:
         axes = self._axes(self._place.bar)
-        bar = self._figure.colorbar(self._maps[0].image, cax=axes, label="cosine similarity")
-        bar.formatter.set_useOffset(False)
+        self._figure.colorbar(self._maps[0].image, cax=axes, label="cosine similarity")
+        axes.ticklabel_format(axis="y", useOffset=False)
         return axes
 
     def _titled(self) -> Any:

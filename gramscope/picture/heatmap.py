@@ -61,9 +61,10 @@ class Heatmap:
         for axis in self._labels:
             axis.set_ticks(places, names, parse_math=False)
             axis.set_label_text(rows.what)
-            axis.labelpad = rows.label_pad
+        # Small names are those that leave little room beside them.
+        self._axes.yaxis.labelpad = 4.0 if rows.upright or rows.font_size > 8 else 1.0
         for text in self._axes.get_yticklabels():
-            text.set_va("center" if rows.upright else "center_baseline")
+            text.set(verticalalignment="center" if rows.upright else "center_baseline")
         for lines, borders in ((self._inner, rows.inner), (self._borders, rows.borders)):
             for collection in lines:
                 collection.set_segments(_across(borders, rows.count))
@@ -71,13 +72,13 @@ class Heatmap:
 
 def _two_tone(axes: Axes, alpha: float) -> list[LineCollection]:
     """Black dashes on white: one of both is seen on any colour."""
-    return [
-        axes.add_collection(
-            LineCollection([], colors=colour, linewidths=0.72, linestyles=style, alpha=alpha),
-            autolim=False,
-        )
+    lines = [
+        LineCollection([], colors=colour, linewidths=0.72, linestyles=style, alpha=alpha)
         for colour, style in (("white", "solid"), ("black", _DASHES))
     ]
+    for collection in lines:
+        axes.add_collection(collection, autolim=False)
+    return lines
 
 
 def _across(borders: Sequence[int], n: int) -> list[list[tuple[float, float]]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from collections.abc import Sequence
 
@@ -33,4 +32,7 @@ def told_apart(names: Sequence[str]) -> list[str]:
 
 def _shared(names: Sequence[str]) -> int:
     """Characters at the beginning; not half a number: of 00012 and 00013 all digits are shown."""
-    return len(os.path.commonprefix(names).rstrip("0123456789"))
+    first, last = min(names), max(names)  # what these have in common, all between them have
+    most = min(len(first), len(last))
+    count = next((i for i in range(most) if first[i] != last[i]), most)
+    return len(first[:count].rstrip("0123456789"))

@@ -54,6 +54,6 @@ def _clustered(gram: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
     above = np.triu_indices(len(gram), 1)
     distances = np.maximum(1.0 - gram[above].astype(np.float64), 0.0)
     tree = linkage(distances, "average", optimal_ordering=len(gram) <= _MOST_ORDERED)
-    leaves = leaves_list(tree).astype(np.intp)
+    leaves: npt.NDArray[np.intp] = leaves_list(tree).astype(np.intp)
     # A tree reads the same from both ends; one of them, so that pictures do not flip over steps.
     return leaves if leaves[0] < leaves[-1] else leaves[::-1]

@@ -21,6 +21,7 @@ Span = tuple[float, float]
 
 _BINS = 80
 _DECADES = 1e-5  # singular values below so much of the first are rounding, and left out
+_LINE = 11.5  # points
 _TOO_FEW = "two rows are needed"
 _VIEWS = "tab:orange"
 _COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
@@ -37,7 +38,7 @@ class Histogram:
     def __init__(self, axes: Axes, roles: Sequence[str]) -> None:
         self._axes = axes
         _prepare(axes, "similarity of pairs of rows", "cosine similarity", "density")
-        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         self._roles = roles if len(roles) > 1 else ()
         colours = _colours(roles)
         alone = not self._roles
@@ -58,7 +59,7 @@ class Histogram:
         peaks = [_show(x, y, span) for x, (y, _) in zip(self._others, pairs, strict=True)]
         peaks += [_show(x, y, span) for x, (_, y) in zip(self._views, pairs, strict=True)]
         self._axes.set_xlim(span)
-        self._axes.set_ylim(0.0, 1.08 * max(peaks) or 1.0)
+        self._axes.set_ylim(0.0, (max(peaks) or 1.0) / (1.0 - _headroom(self._axes, self._lines)))
         for line, text in zip(self._lines, self._words(pairs, matrix), strict=True):
             line.set_text(text)
 
@@ -66,12 +67,15 @@ class Histogram:
         others = "different rows" if matrix.sample is None else "different samples"
         if not self._roles:
             ((x, y),) = pairs
-            said = [f"{others}: mean {x.mean():.3f}"] if len(x) else []
-            said += [f"views of one sample: mean {y.mean():.3f}"] if len(y) else []
-            return [*(said or [_TOO_FEW]), "", ""][:2]
-        said = [f"{role}:{_means(*p)}" for role, p in zip(self._roles, pairs, strict=True)]
-        views = "; dotted, and second mean: views of one sample"
-        return [*said, others + (views if any(len(y) for _, y in pairs) else "")]
+            if not len(x) + len(y):
+                return [_TOO_FEW, ""]
+            return [_mean(f"{others}: mean", x), _mean("views of one sample: mean", y)]
+        said = [
+            f"{role}: {', '.join(filter(None, (_mean('mean', x), _mean('views', y))))}"
+            for role, (x, y) in zip(self._roles, pairs, strict=True)
+        ]
+        views = ", dotted: views of one sample" if any(len(y) for _, y in pairs) else ""
+        return [*said, f"solid: {others}{views}"]
 
 
 class SpectrumPanel:
@@ -89,11 +93,11 @@ class SpectrumPanel:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]))
         self._leads = [f"{role}: " if len(roles) > 1 else "" for role in roles]
         colours = _colours(roles)
         self._curves = [axes.plot([], color=c, lw=1.2, marker=".", ms=3)[0] for c in colours]
-        self._ranks = [axes.axvline(1.0, color=c, lw=0.8, ls="--") for c in colours]
+        self._ranks = [axes.plot([], color=c, lw=0.8, ls="--")[0] for c in colours]
         self._lines = _lines(axes, colours, "right")
 
     @property
@@ -110,8 +114,10 @@ class SpectrumPanel:
         ):
             shown = s > _DECADES * s.max(initial=0.0)
             rank = effective_rank(s)
-            curve.set_data(np.flatnonzero(shown) + 1, s[shown])
-            mark.set_xdata([rank, rank])
+            numbers = np.flatnonzero(shown) + 1.0
+            curve.set_data(numbers, s[shown])
+            height = np.interp(rank, numbers, s[shown]) if rank else 0.0
+            mark.set_data([rank, rank], [np.finfo(float).tiny, height])
             mark.set_visible(rank > 0)
             what = f"effective rank {rank:.1f} of {len(s)}" if len(s) else _TOO_FEW
             line.set_text(lead + what)
@@ -121,15 +127,17 @@ class SpectrumPanel:
         self._axes.set_xlim(0.0, max(map(len, values)) + 1.0)
         heights = np.concatenate([curve.get_ydata() for curve in self._curves])
         low, high = (heights.min(), heights.max()) if len(heights) else (0.1, 1.0)
-        self._axes.set_ylim(low / 1.2, high * 1.2)
+        decades, head = np.log10(high / low) + 0.1, _headroom(self._axes, self._lines)
+        self._axes.set_ylim(low / 10**0.1, high * 10 ** (decades * head / (1.0 - head)))
         few = high / low > 50
         self._axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if few else (1.0, 2.0, 5.0)))
 
 
 def panel(name: str, axes: Axes, roles: Sequence[str]) -> Histogram | SpectrumPanel:
     """One of the two, by a value of `Panel`."""
-    kinds = {Panel.histogram: Histogram, Panel.spectrum: SpectrumPanel}
-    return kinds[Panel(name)](axes, roles)
+    if Panel(name) is Panel.histogram:
+        return Histogram(axes, roles)
+    return SpectrumPanel(axes, roles)
 
 
 def effective_rank(values: Array) -> float:
@@ -152,8 +160,7 @@ class _Density:
         zeros, edges = np.zeros(_BINS), np.linspace(-1.0, 1.0, _BINS + 1)
         self._curve = axes.stairs(zeros, edges, color=colour, lw=1.2, ls="-" if filled else style)
         self._fill = axes.stairs(zeros, edges, fill=True, color=colour, alpha=0.3 * filled)
-        # Several roles have many means: a mark at the foot leaves the curves to be seen.
-        self._mean = axes.axvline(0.0, 0.0, 1.0 if filled else 0.06, color=colour, lw=0.8, ls="--")
+        (self._mean,) = axes.plot([], [], color=colour, lw=0.8, ls="--")
         self.artists: list[Artist] = [self._curve, self._fill, self._mean]
 
     def update(self, similar: Array, span: Span) -> float:
@@ -162,7 +169,7 @@ class _Density:
         density = counts / (len(similar) * np.diff(edges))
         for stairs in (self._curve, self._fill):
             stairs.set_data(density, edges)
-        self._mean.set_xdata([similar.mean()] * 2)
+        self._mean.set_data([similar.mean()] * 2, [0.0, density.max()])
         return float(density.max())
 
 
@@ -182,8 +189,8 @@ def _pairs(gram: npt.NDArray[np.float32], matrix: Matrix) -> tuple[Array, Array]
     return similar[~same], similar[same]
 
 
-def _means(*of: Array) -> str:
-    return ",".join(f" {similar.mean():.3f}" for similar in of if len(similar)) or " –"
+def _mean(what: str, similar: Array) -> str:
+    return f"{what} {similar.mean():.3f}" if len(similar) else ""
 
 
 def _values(spectrum: npt.NDArray[np.float32] | None, n: int) -> Array:
@@ -194,7 +201,7 @@ def _values(spectrum: npt.NDArray[np.float32] | None, n: int) -> Array:
 
 
 def _prepare(axes: Axes, title: str, x: str, y: str) -> None:
-    axes.set_title(title, fontsize=10, y=1.03)
+    axes.set_title(title, fontsize=10, y=1.0)  # given, it is not looked for each time
     axes.set_xlabel(x, fontsize=9)
     axes.set_ylabel(y, fontsize=9)
     axes.tick_params(labelsize=8)
@@ -203,6 +210,11 @@ def _prepare(axes: Axes, title: str, x: str, y: str) -> None:
 
 def _frame(axes: Axes) -> list[Artist]:
     return [axes.xaxis, axes.yaxis, axes.spines["left"], axes.spines["bottom"]]
+
+
+def _headroom(axes: Axes, lines: Sequence[Annotation]) -> float:
+    """The share of the panel's height that lines of text take."""
+    return (3.0 + _LINE * len(lines)) * axes.figure.dpi / 72 / axes.bbox.height
 
 
 def _colours(roles: Sequence[str]) -> list[str]:
@@ -216,7 +228,7 @@ def _lines(axes: Axes, colours: Sequence[str], side: str) -> list[Annotation]:
         axes.annotate(
             "",
             (x, 1.0),
-            xytext=(6 * inwards, -3 - 11.5 * i),
+            xytext=(6 * inwards, -3 - _LINE * i),
             xycoords="axes fraction",
             textcoords="offset points",
             color=colour,

@@ -41,8 +41,6 @@ class Rows:
     ticks: tuple[Tick, ...]
     """Few enough that their names stand beside each other."""
     font_size: float
-    label_pad: float
-    """Points between names and label."""
     upright: bool
     """Whether names are too long for the left margin unless they are turned."""
     borders: tuple[int, ...] = ()
@@ -56,7 +54,6 @@ class _Lettering:
     """How names are written, the longest of them decides."""
 
     font_size: float
-    label_pad: float
     margin: float
     """Pixels for names at the left."""
 
@@ -68,7 +65,7 @@ class _Lettering:
         return max(map(self.width, names)) <= self.margin
 
 
-_LETTERINGS = (_Lettering(10.0, 4.0, 38.0), _Lettering(8.0, 1.0, 43.0))
+_LETTERINGS = (_Lettering(10.0, 38.0), _Lettering(8.0, 43.0))
 
 
 def rows_of(matrix: Matrix, order: npt.NDArray[np.intp], kind: str) -> Rows:
@@ -122,7 +119,6 @@ def _rows(
         what=what,
         ticks=tuple(kept),
         font_size=lettering.font_size,
-        label_pad=lettering.label_pad,
         upright=not lettering.fits(names),
         borders=borders if _have_room(len(borders)) else (),
         inner=inner if _have_room(len(borders) + len(inner)) else (),
