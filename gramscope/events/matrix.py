@@ -40,7 +40,7 @@ class Matrix:
     index: npt.NDArray[np.int32] | None = None
     """``[N]``, its position in that rank's batch."""
     spectrum: npt.NDArray[np.float32] | None = None
-    """``[min(N - 1, D)]``, singular values of the centred features, in descending order."""
+    """``[min(N, D)]``, singular values of the centred features, in descending order."""
     view: npt.NDArray[np.int32] | None = None
     """``[N]``, which view of its sample a row is, where views are known."""
     sample: npt.NDArray[np.int32] | None = None

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from gramscope.diagnosis import NUMBERS
 from gramscope.events import Matrix
@@ -159,7 +160,13 @@ def _of_role(batch: Batch, finite: Tensor, *, spectrum: bool) -> OfRole:
     """Of the rows that are finite in every role, mostly the batch's own."""
     if int(finite.sum()) < len(batch.rows):
         batch = Batch(batch.features[finite])
-    return OfRole(_float32(batch.gram), _float32(batch.spectrum.values) if spectrum else None)
+    return OfRole(_float32(batch.gram), _singular_values(batch) if spectrum else None)
+
+
+def _singular_values(batch: Batch) -> npt.NDArray[np.float32]:
+    """``[min(N, D)]``: with the 0 that centring makes of the N-th."""
+    values = batch.spectrum.values
+    return _float32(pad(values, (0, min(batch.rows.shape) - len(values))))
 
 
 def _float32(tensor: Tensor) -> npt.NDArray[np.float32]:

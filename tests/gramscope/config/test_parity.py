@@ -6,7 +6,7 @@ import inspect
 import os
 import pkgutil
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,21 @@ from pytorch_lightning import Callback
 
 import gramscope
 from gramscope.callbacks.base import MonitorCallback
-from gramscope.config.callbacks import GramMatrixConfig, MonitorProgressBarConfig
-from gramscope.config.settings import helps
+from gramscope.config.callbacks import (
+    GramMatrixConfig,
+    MonitorProgressBarConfig,
+    RepresentationMonitorConfig,
+)
+from gramscope.config.settings import default_of, helps, settings
 from gramscope.diagnosis import NUMBERS
 
-CONFIGS = [GramMatrixConfig, MonitorProgressBarConfig]
+CONFIGS = [GramMatrixConfig, RepresentationMonitorConfig, MonitorProgressBarConfig]
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text()
 
 
 def defaults(config: Any) -> dict[str, Any]:
-    return {name: getattr(config, name) for name in helps(config)}
+    return {name: default_of(field) for name, field in settings(config).items()}
 
 
 @pytest.mark.parametrize("config", CONFIGS)
@@ -78,9 +82,15 @@ def test_every_callback_of_the_library_has_a_config() -> None:
 @pytest.mark.parametrize("name", helps(GramMatrixConfig))
 def test_the_readme_says_of_a_parameter_what_its_field_says(name: str) -> None:
     default = defaults(GramMatrixConfig)[name]
-    shown = "null" if default is None else getattr(default, "value", default)
+    shown = {None: "null", (): "[]"}.get(default, default)
 
     assert f"| `{name}` | `{shown}` | {helps(GramMatrixConfig)[name]} |" in README
+
+
+def test_the_readme_says_what_a_monitor_of_several_features_has_beside() -> None:
+    own = helps(RepresentationMonitorConfig)
+
+    assert f"| `features` | four roles | {own['features']} |" in README
 
 
 def test_the_readme_says_of_the_headline_numbers_what_their_rows_say() -> None:
@@ -125,7 +135,9 @@ def _accepts(accepted: set[Any], kind: Any) -> bool:
     accepted = {typing.get_origin(a) or a for a in accepted}
     # A config has no path-like type that may also be a plain string.
     return (
-        kind in accepted
+        kind is Any  # checked by its value
+        or (typing.get_origin(kind) or kind) in accepted
+        or (kind == dict[str, str] and Mapping in accepted)
         or (issubclass(kind, Enum) and str in accepted)
         or (kind is str and os.PathLike in accepted)
     )

@@ -10,7 +10,7 @@ import pytest
 
 from gramscope.events import Event, Matrix, Reason
 from gramscope.events.files import append_event, read_events, stem, write_atomically
-from gramscope.events.matrix import read_matrix
+from gramscope.events.matrix import OfRole, read_matrix
 
 
 def test_names_follow_the_contract() -> None:
@@ -21,15 +21,33 @@ def test_names_follow_the_contract() -> None:
 
 def test_a_matrix_is_read_as_it_was_written(tmp_path: Path) -> None:
     rank = np.array([0, 0, 3], np.int32)
-    written = Matrix(np.eye(3, dtype=np.float32), rank, rank * 2, np.ones(3, np.float32))
+    gram, spectrum = np.eye(3, dtype=np.float32), np.ones(3, np.float32)
+    names = {"sample_id": np.array(["a", "ü", ""]), "label": np.array([1, 2, 1])}
+    written = Matrix(
+        gram,
+        rank,
+        rank * 2,
+        spectrum,
+        view=rank,
+        sample=rank,
+        role="head",
+        others={"backbone": OfRole(gram * 0.5, spectrum * 2)},
+        **names,
+    )
     path = tmp_path / "a.npz"
 
     path.write_bytes(written.npz())
 
-    for name, array in vars(read_matrix(path)).items():
-        assert array.dtype == getattr(written, name).dtype
-        np.testing.assert_array_equal(array, getattr(written, name))
-    assert read_matrix(path).boundaries == (2,)
+    read = read_matrix(path)
+    assert (read.role, *read.others) == ("head", "backbone")
+    others = (read.others["backbone"], written.others["backbone"])
+    for found, expected in ((read, written), others):
+        arrays = {k: v for k, v in vars(expected).items() if k not in ("role", "others")}
+        for name, array in arrays.items():
+            assert getattr(found, name).dtype == array.dtype
+            np.testing.assert_array_equal(getattr(found, name), array)
+    assert read.boundaries == (2,)
+    assert read_matrix(written.npz()).boundaries == (2,)
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
@@ -62,7 +80,9 @@ def test_an_event_is_one_line_of_plain_json(tmp_path: Path) -> None:
         "n": 0,
         "world_size": 2,
         "metrics": {"a": 1.0},
+        "absent": {},
         "diagnosis": None,
+        "drawn": True,
         "status": "skipped",
         "reason": "nonfinite; rank 1: no_rows",
     }
