@@ -52,7 +52,7 @@ def test_each_pair_of_roles_has_the_numbers_of_its_functions(name: str) -> None:
         (["teachers", "students", "ahead", "abackbone"], set()),
         ([], set()),
     ],
-    ids=lambda given: " ".join(given),
+    ids=lambda given: " ".join(sorted(given)),
 )
 def test_roles_are_paired_by_name(roles: list[str], pairs: set[str]) -> None:
     batches = {role: Batch(noise(12, 5, seed=seed)) for seed, role in enumerate(roles)}
