@@ -18,8 +18,9 @@ class Course:
         return " / ".join(_over_seeds(np.mean, seeds) for seeds in self.by_step)
 
     def last(self) -> str:
-        """Lowest and highest at the last step."""
-        return " – ".join(_over_seeds(end, self.by_step[-1]) for end in (np.min, np.max))
+        """Lowest and highest at the last step; one dash where a seed does not have it."""
+        low, high = (_over_seeds(end, self.by_step[-1]) for end in (np.min, np.max))
+        return low if low == high else f"{low} – {high}"
 
 
 def _over_seeds(summary: Callable[..., float], values: list[float | None]) -> str:
