@@ -27,9 +27,10 @@ EVENTS = 20
 AGREEING = 3
 """In how many events running views must be seen, so that chance has no twenty tries."""
 
-# How often views of a sample must be more alike than other rows: all of them, those of any two
-# views (some might be none), and beside the rows that another structure would make as alike.
-AUC, AUC_OF_TWO_VIEWS, AUC_BESIDE_LOOKALIKES = 0.95, 0.85, 0.9
+AUC, AUC_OF_TWO_VIEWS = 0.95, 0.85
+"""How often views of a sample must be more alike than other rows: all, and those of any two."""
+NEAR = 0.25
+"""How far lookalikes may be on the way from other rows to views; those of sorted rows are beyond."""
 
 
 class ViewFinder:
@@ -143,14 +144,13 @@ def _are_seen(views: Views, pairs: _Pairs, n: int) -> bool:
     """Whether views of a sample are more alike than rows that would be none."""
     sample, view = _identity(views, pairs.positions, n)
     same = sample[0] == sample[1]
-    alike = pairs.similarity[same]
-    wins = _wins(alike, pairs.similarity[~same])
-    if not _of_every_two_views(wins, view[:, same], views.count):
+    alike, other = pairs.similarity[same], pairs.similarity[~same]
+    if not _of_every_two_views(_wins(alike, other), view[:, same], views.count):
         return False
-    lookalikes = _lookalikes(views, pairs.positions, sample, n)
+    way = alike.mean() - other.mean()
     return all(
-        _wins(alike, pairs.similarity[other]).mean() >= AUC_BESIDE_LOOKALIKES
-        for other in lookalikes
+        (pairs.similarity[lookalikes].mean() - other.mean()) <= NEAR * way
+        for lookalikes in _lookalikes(views, pairs.positions, sample, n)
     )
 
 

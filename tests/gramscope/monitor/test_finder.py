@@ -66,9 +66,8 @@ def volumes(count: int, slices: int) -> Draw:
     """Consecutive slices of volumes, of which those at the same height are alike."""
 
     def draw(generator: torch.Generator) -> Tensor:
-        heights = noise(generator, slices, 16).cumsum(0)
-        own = [2 * noise(generator, 16) + 0.2 * noise(generator, slices, 16) for _ in range(count)]
-        return torch.cat([heights - heights.mean(0) + volume for volume in own])
+        heights = smooth(slices, 3)(generator)
+        return torch.cat([heights + 0.5 * noise(generator, slices, 32) for _ in range(count)])
 
     return draw
 
@@ -104,6 +103,8 @@ NO_VIEWS = {
     "nan": lambda generator: noise(generator, 64, 8) * torch.nan,
     "on a line": lambda generator: noise(generator, 64, 1) @ noise(generator, 1, 32),
     "views on a line": lambda g: noise(g, 32, 1).repeat(2, 1) @ noise(g, 1, 32) + noise(g, 32),
+    "views that are hardly alike": seen(32, [0.9] * 2, 8),
+    "views of which one is hardly alike": seen(12, [2.2] + [0.05] * 7, 8),
     "unrelated local views": seen(16, [0.3, 0.3, 9.0, 9.0, 9.0, 9.0], 64),
     "more views than are looked for": seen(8, [0.2] * 12, 64),
     "interleaved, more than are looked for": seen(8, [0.2] * 12, 64, "interleaved"),
