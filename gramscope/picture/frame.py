@@ -48,15 +48,16 @@ class Frame:
         for further in self._maps[1:]:
             further.image.set_norm(self._maps[0].image.norm)
         self._title = self._titled()
+        is_fixed = look.color_range == ColorRange.fixed.value
         self._panels: list[Histogram | SpectrumPanel] = [
-            panel(name, self._axes(box), [plain(role, 24) for role in roles])
+            panel(name, self._axes(box), [plain(role, 24) for role in roles], is_fixed)
             for name, box in zip(look.panels, self._place.panels, strict=True)
         ]
         bar = self._bar()
         self._named: list[Artist] = [axis for m in self._maps for axis in m.axes_of_names]
         self._changing: list[Artist] = [artist for m in self._maps for artist in m.changing]
         self._changing += [self._title, *(a for p in self._panels for a in p.changing)]
-        if look.color_range == ColorRange.adaptive.value:
+        if not is_fixed:
             self._changing.append(bar.yaxis)
         for artist in (*self._named, *self._changing):
             artist.set_animated(True)

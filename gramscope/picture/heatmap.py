@@ -30,8 +30,9 @@ class Heatmap:
 
     def __init__(self, axes: Axes, n: int, title: str, left: bool, below: bool) -> None:
         self._axes = axes
-        self._labels = [axes.xaxis] * below + [axes.yaxis] * left
-        axes.tick_params(left=left, labelleft=left, bottom=below, labelbottom=below)
+        self._named = [axes.xaxis] * below + [axes.yaxis] * left
+        axes.xaxis.set_visible(below)
+        axes.yaxis.set_visible(left)
         axes.set_title(title, fontsize=10, parse_math=False)
         self.image = axes.imshow(
             np.zeros((n, n), np.float32),
@@ -46,7 +47,7 @@ class Heatmap:
     @property
     def axes_of_names(self) -> list[Artist]:
         """What changes with the names of rows alone."""
-        return [self._axes.xaxis, self._axes.yaxis]
+        return list(self._named)
 
     @property
     def changing(self) -> list[Artist]:
@@ -58,7 +59,7 @@ class Heatmap:
         places, names = [t.at for t in rows.ticks], [t.name for t in rows.ticks]
         self._axes.tick_params(labelsize=rows.font_size)
         self._axes.tick_params(axis="y", labelrotation=90 if rows.upright else 0)
-        for axis in self._labels:
+        for axis in self._named:
             axis.set_ticks(places, names, parse_math=False)
             axis.set_label_text(rows.what)
         # Small names are those that leave little room beside them.

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from gramscope.picture.look import Order
 
-__all__ = ["is_missing", "row_order"]
+__all__ = ["row_order"]
 
 _MOST_ORDERED = 512
 """Rows up to which leaves are also turned to stand beside their likes: beyond, it takes seconds."""
@@ -34,11 +34,11 @@ def row_order(
     if Order(order) is Order.cluster:
         return _clustered(gram)
     if Order(order) is Order.label and label is not None:
-        return np.lexsort((label, is_missing(label)))  # stable, so ranks stay in order
+        return np.lexsort((label, _is_missing(label)))  # stable, so ranks stay in order
     return np.arange(len(gram))
 
 
-def is_missing(label: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+def _is_missing(label: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """``[N]``, which rows have no label: empty text, NaN, or by custom a negative number."""
     if label.dtype.kind in "US":
         return np.asarray(np.char.str_len(label) == 0)

@@ -33,10 +33,12 @@ class Histogram:
     Args:
         axes: Empty ones.
         roles: Names of what is shown, as they are to be read.
+        is_fixed: Whether the span never changes from −1…1.
     """
 
-    def __init__(self, axes: Axes, roles: Sequence[str]) -> None:
-        self._axes = axes
+    def __init__(self, axes: Axes, roles: Sequence[str], is_fixed: bool) -> None:
+        self._axes, self._is_fixed = axes, is_fixed
+        axes.set_xlim(-1.0, 1.0)
         _prepare(axes, "similarity of pairs of rows", "cosine similarity", "density")
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         self._roles = roles if len(roles) > 1 else ()
@@ -51,7 +53,8 @@ class Histogram:
     def changing(self) -> list[Artist]:
         """What changes from picture to picture."""
         curves = [artist for x in (*self._others, *self._views) for artist in x.artists]
-        return [*curves, *_frame(self._axes), *self._lines]
+        x = [] if self._is_fixed else [self._axes.xaxis]
+        return [*curves, *x, *_edges(self._axes), *self._lines]
 
     def update(self, matrix: Matrix, roles: Sequence[OfRole], span: Span) -> None:
         """Show other data, from the least to the largest similarity of a span."""
@@ -103,7 +106,7 @@ class SpectrumPanel:
     @property
     def changing(self) -> list[Artist]:
         """What changes from picture to picture."""
-        return [*self._curves, *self._ranks, *_frame(self._axes), *self._lines]
+        return [*self._curves, *self._ranks, self._axes.xaxis, *_edges(self._axes), *self._lines]
 
     def update(self, matrix: Matrix, roles: Sequence[OfRole], span: Span) -> None:
         """Show other data; the span of similarities is of no concern."""
@@ -133,10 +136,10 @@ class SpectrumPanel:
         self._axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if few else (1.0, 2.0, 5.0)))
 
 
-def panel(name: str, axes: Axes, roles: Sequence[str]) -> Histogram | SpectrumPanel:
-    """One of the two, by a value of `Panel`."""
+def panel(name: str, axes: Axes, roles: Sequence[str], is_fixed: bool) -> Histogram | SpectrumPanel:
+    """One of the two, by a value of `Panel`; see there."""
     if Panel(name) is Panel.histogram:
-        return Histogram(axes, roles)
+        return Histogram(axes, roles, is_fixed)
     return SpectrumPanel(axes, roles)
 
 
@@ -208,8 +211,8 @@ def _prepare(axes: Axes, title: str, x: str, y: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _frame(axes: Axes) -> list[Artist]:
-    return [axes.xaxis, axes.yaxis, axes.spines["left"], axes.spines["bottom"]]
+def _edges(axes: Axes) -> list[Artist]:
+    return [axes.yaxis, axes.spines["left"], axes.spines["bottom"]]
 
 
 def _headroom(axes: Axes, lines: Sequence[Annotation]) -> float:
