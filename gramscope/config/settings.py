@@ -102,8 +102,9 @@ def configured_by(config: type[CallbackConfig]) -> Callable[[Class], Class]:
 
     def _documented() -> str:
         entries = (f"{name}: {text.replace('`', '``')}" for name, text in helps(config).items())
-        fill = textwrap.TextWrapper(96, initial_indent=" " * 4, subsequent_indent=" " * 8).fill
-        return "\n".join(map(fill, entries))
+        wrapper = textwrap.TextWrapper(96, initial_indent=" " * 4, subsequent_indent=" " * 8)
+        wrapper.break_on_hyphens = False
+        return "\n".join(map(wrapper.fill, entries))
 
     return decorate
 

@@ -12,7 +12,7 @@ from pytorch_lightning import Callback
 
 import gramscope
 from gramscope.callbacks import GramMatrixCallback
-from gramscope.config.callbacks import GramMatrixConfig
+from gramscope.config.callbacks import RepresentationMonitorConfig
 from gramscope.config.instantiate import ConfigError
 from gramscope.sweep.objective import check_objective
 from tests.support import TinySSL, events, trainer
@@ -43,18 +43,15 @@ def test_with_several_features_the_key_names_one(tmp_path: Path) -> None:
     assert value == student.latest["offdiag_min"]
 
 
-class _Together(GramMatrixConfig):
-    """Settings of a callback that watches two features together."""
-
-    features = ("teacher", "student")
-
-
 def together(
     latest: dict[str, float] | None = None, metrics_every_n_steps: int | None = None
 ) -> Any:
-    """Such a callback."""
-    config: Any = _Together(log_every_n_steps=20)
-    config.metrics_every_n_steps = metrics_every_n_steps
+    """A callback that watches two features together."""
+    config = RepresentationMonitorConfig(
+        log_every_n_steps=20,
+        features={"teacher": "t", "student": "s"},
+        metrics_every_n_steps=metrics_every_n_steps,
+    )
     return SimpleNamespace(config=config, latest=latest or {})
 
 
