@@ -8,6 +8,6 @@ if importlib.util.find_spec("gramscope") is None:
     # Imported as `callbacks` with only `project/` itself on the path.
     sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from gramscope.callbacks import GramMatrixCallback, MonitorProgressBar
+from gramscope.callbacks import GramMatrixCallback, MonitorProgressBar, RepresentationMonitor
 
-__all__ = ["GramMatrixCallback", "MonitorProgressBar"]
+__all__ = ["GramMatrixCallback", "MonitorProgressBar", "RepresentationMonitor"]

@@ -43,7 +43,7 @@ SMALLER = (
 )
 # What else makes it short.
 SHORT = {
-    "": "callbacks.knn_probe=null",
+    "": "callbacks.knn_probe=null callbacks.collapse_monitor=null",
     # Optuna ends with an error if no job has had a gram matrix.
     "experiment=optuna": "hydra.sweeper.n_trials=2 callbacks.gram.log_every_n_steps=3",
     "[gram_teacher,gram_student]' trainer=ddp_cpu": (

@@ -23,7 +23,8 @@ def run(commands: Commands) -> Run:
         **options: bool,
     ) -> Done:
         words = ["scripts/train", "--config-dir=conf", *flags, "data=standin", "model=standin"]
-        words += ["callbacks.knn_probe=null", f"logger={logger}", f"trainer.max_steps={steps}"]
+        words += ["callbacks.knn_probe=null", "callbacks.collapse_monitor=null"]
+        words += [f"logger={logger}", f"trainer.max_steps={steps}"]
         return commands.run(
             Path(__file__).parent / "standin", shlex.join([*words, *overrides]), **options
         )

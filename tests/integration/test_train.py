@@ -28,6 +28,7 @@ Job = Callable[..., float | None]
 # The stand-in has nothing to probe.
 QUIET = (
     "callbacks.knn_probe=null",
+    "callbacks.collapse_monitor=null",  # the stand-in has no such features
     "callbacks.monitor_progress_bar=null",
     "+trainer.enable_progress_bar=false",
 )
