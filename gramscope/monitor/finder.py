@@ -30,7 +30,7 @@ AGREEING = 3
 AUC, AUC_OF_TWO_VIEWS = 0.95, 0.85
 """How often views of a sample must be more alike than other rows: all, and those of any two."""
 NEAR = 0.25
-"""How far lookalikes may be on the way from other rows to views; those of sorted rows are beyond."""
+"""How far on the way from other rows to views lookalikes may be; in sorted rows they are beyond."""
 
 
 class ViewFinder:
