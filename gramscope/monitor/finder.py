@@ -93,7 +93,7 @@ def look(n: int) -> list[int]:
 def advice(views: Views, feature_key: str) -> str:
     """What was seen, and what to write if it is true."""
     if views.layout == Layout.stacked:
-        where, value = f"i and i + n/{views.count}", f"{views.count}"
+        where, value = f"i and i + n/{views.count} of n", f"{views.count}"
     else:
         where = f"{views.count} after {views.count}"
         value = f"{{count: {views.count}, layout: {views.layout}}}"
