@@ -29,6 +29,8 @@ __all__ = [
     "view_correlation_z",
 ]
 
+ROUNDING = 1e-12
+"""Share of the largest eigenvalue below which one is rounding."""
 RESOLVED = 0.1
 """`view_cka` below which `shared_rank` says nothing; from it on 82 % are within a factor of 2."""
 
@@ -205,23 +207,29 @@ def lidar(views: Tensor, delta: float = 1e-4) -> float:
     lengths = rows.square().sum()
     if not lengths.isfinite():
         return math.nan
-    x = _in_their_own_space(centred(rows)).unflatten(0, (n, count))
+    x = centred(rows).unflatten(0, (n, count))
     means = x.mean(dim=1)
-    between = means - means.mean(dim=0)  # [n, d]
+    between = means - means.mean(dim=0)  # [n, D]
     if count * between.square().sum() <= ONE_POINT * lengths:
         return 0.0
-    within = (x - means[:, None]).flatten(0, 1)
-    b = between.T @ between / (n - 1)
-    noise, axes = torch.linalg.eigh(within.T @ within / (n * (count - 1)))
-    whitening = axes / (noise.clamp(min=0.0) + delta).sqrt()
-    values = torch.linalg.eigvalsh(whitening.T @ b @ whitening).clamp(min=0.0)
+    noise, axes = _principal(_contrasts(x) / math.sqrt(n * (count - 1)))
+    inside = between @ axes
+    outside = between - inside @ axes.T
+    # The same eigenvalues but for zeros, of n x n products: D may be 65,536.
+    products = (inside / (noise + delta)) @ inside.T + outside @ outside.T / delta
+    values = torch.linalg.eigvalsh(products).clamp(min=0.0)
     return math.exp(float(torch.special.entr(values / values.sum()).sum()))
 
 
-def _in_their_own_space(rows: Tensor) -> Tensor:
-    """The same in coordinates of the space that the rows span, where D is larger than that."""
-    if rows.shape[1] <= len(rows):
-        return rows
-    values, vectors = torch.linalg.eigh(rows @ rows.T)
-    coordinates: Tensor = vectors * values.clamp(min=0.0).sqrt()
-    return coordinates
+def _contrasts(x: Tensor) -> Tensor:
+    """``[n (V - 1), D]``: what tells the V views of a sample apart, of ``[n, V, D]``."""
+    count = x.shape[1]
+    apart = torch.eye(count, dtype=x.dtype)[:, 1:] - 1 / count
+    return torch.einsum("nvd,vc->ncd", x, torch.linalg.qr(apart).Q).flatten(0, 1)
+
+
+def _principal(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues of ``X^T X`` that are more than rounding, and their axes ``[D, r]``."""
+    values, vectors = torch.linalg.eigh(x @ x.T)
+    kept = values > ROUNDING * values[-1]
+    return values[kept], x.T @ (vectors[:, kept] / values[kept].sqrt())

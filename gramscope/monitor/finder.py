@@ -30,7 +30,7 @@ AGREEING = 3
 AUC, AUC_OF_TWO_VIEWS = 0.95, 0.85
 """How often views of a sample must be more alike than other rows: all, and those of any two."""
 NEAR = 0.25
-"""How far lookalikes may be on the way from other rows to views; sorted rows are beyond."""
+"""How far on the way from other rows to views lookalikes may be; in sorted rows they are beyond."""
 
 
 class ViewFinder:
@@ -93,7 +93,7 @@ def look(n: int) -> list[int]:
 def advice(views: Views, feature_key: str) -> str:
     """What was seen, and what to write if it is true."""
     if views.layout == Layout.stacked:
-        where, value = f"i and i + n/{views.count}", f"{views.count}"
+        where, value = f"i and i + n/{views.count} of n", f"{views.count}"
     else:
         where = f"{views.count} after {views.count}"
         value = f"{{count: {views.count}, layout: {views.layout}}}"

