@@ -12,12 +12,12 @@ from omegaconf import OmegaConf
 
 from gramscope.attach.job import job_config
 from gramscope.callbacks._lightning import rank_zero_only
-from gramscope.config.callbacks import GramMatrixConfig, watching
+from gramscope.config.callbacks import GramMatrixConfig, RepresentationMonitorConfig, watching
 from gramscope.config.environment import wanted
 from gramscope.config.instantiate import build
 from gramscope.config.names import same
 from gramscope.config.nodes import children, is_preset
-from gramscope.config.presets import PRESETS, SUB_GROUPS, is_gram_target
+from gramscope.config.presets import COLLAPSE_MONITOR, PRESETS, SUB_GROUPS, is_gram_target
 from gramscope.config.settings import helps
 
 __all__ = ["missing"]
@@ -123,19 +123,20 @@ def _target(node: Any) -> Any:
     return leaf and leaf._value()
 
 
-_PLACES = {f"callbacks.{name}" for name in (*PRESETS, "gramscope")}
+_PLACES = {f"callbacks.{name}" for name in (*PRESETS, COLLAPSE_MONITOR, "gramscope")}
 """Where presets are in a config that was saved and is run again."""
 
 
 def _say_what_has_no_preset(config: Any) -> None:
-    parameters, telling = helps(GramMatrixConfig).keys(), {g.parameter for g in SUB_GROUPS.values()}
+    parameters = helps(GramMatrixConfig).keys() | helps(RepresentationMonitorConfig).keys()
+    telling = {group.parameter for group in SUB_GROUPS.values()}
     for name, node in children(dict(children(config)).get("callbacks")):
         values = {key for key, _ in children(node)}
         if f"callbacks.{name}" in _PLACES and values & telling and values <= parameters:
             _say(
                 f"callbacks.{name} has values, and no preset to go with them: "
                 f"{OmegaConf.to_container(node)}. Add the preset, "
-                f"`+callbacks={name if name in PRESETS else 'gram'}`, or give them to the one "
+                f"`+callbacks={'gram' if name == 'gramscope' else name}`, or give them to the one "
                 f"there is."
             )
 

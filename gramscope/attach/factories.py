@@ -12,6 +12,9 @@ __all__ = ["for_fabric", "for_trainer"]
 
 log = logging.getLogger(__name__)
 
+_NAMES = ("gram", "collapse_monitor")
+"""What names of presets begin with."""
+
 
 def for_trainer() -> list[Any]:
     """Callbacks that the program was asked for, and has not given to its Trainer."""
@@ -41,7 +44,7 @@ def _is_anything_asked() -> bool:
 
     callbacks = getattr(job_config(), "_content", {}).get("callbacks")
     names = getattr(callbacks, "_content", None)
-    return isinstance(names, dict) and any(str(name).startswith("gram") for name in names)
+    return isinstance(names, dict) and any(str(name).startswith(_NAMES) for name in names)
 
 
 def _for_trainer() -> list[Any]:

@@ -173,6 +173,7 @@ def _bytes_to_draw(item: tuple[Channel, Event]) -> int:
 
 
 def _title(event: Event) -> str:
-    of = f"{textwrap.shorten(event.feature_key, 60)}   step {event.step}"
-    what = f"{of}   N = {event.n}   world size {event.world_size}"
+    matrix = event.matrix  # of several features each has its name above it
+    of = f"{1 + len(matrix.others)} features" if matrix and matrix.others else event.feature_key
+    what = f"{of}   step {event.step}   N = {event.n}   world size {event.world_size}"
     return what + f"\n{textwrap.shorten(event.reason or '', 90)}".rstrip()

@@ -19,7 +19,7 @@ __all__ = ["Histogram", "SpectrumPanel", "panel"]
 Array = npt.NDArray[np.float64]
 Span = tuple[float, float]
 
-_BINS = 80
+_FEWEST_BINS, _BINS = 10, 80
 _DECADES = 1e-5  # singular values below so much of the first are rounding, and left out
 _LINE = 11.5  # points
 _TOO_FEW = "two rows are needed"
@@ -168,7 +168,10 @@ class _Density:
 
     def update(self, similar: Array, span: Span) -> float:
         """Show others, at least one, and return the highest density."""
-        counts, edges = np.histogram(similar.clip(*span), _BINS, span)
+        bins = int(
+            np.clip(2 * len(similar) ** 0.5, _FEWEST_BINS, _BINS)
+        )  # few pairs would be spikes
+        counts, edges = np.histogram(similar.clip(*span), bins, span)
         density = counts / (len(similar) * np.diff(edges))
         for stairs in (self._curve, self._fill):
             stairs.set_data(density, edges)
