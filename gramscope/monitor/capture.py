@@ -90,11 +90,6 @@ class StepCapture:
         """Whether the micro-batch has given features."""
         return self._filled > 0
 
-    @property
-    def rows(self) -> int:
-        """How many rows were taken."""
-        return sum((c.chosen.last - c.chosen.first) * c.chosen.views for c in self.chunks)
-
     def begin_micro_batch(
         self,
         views: Mapping[str, Views | None] | None = None,
@@ -186,35 +181,35 @@ class StepCapture:
             raise next(iter(errors.values()))
         self.lacking = {**errors, **self.lacking}
         views, samples = self._shared(features)
-        declared = views.get(next(iter(features)))
-        common = min((v.count for v in views.values()), default=1)
-        self.alike = min((v.comparable for v in views.values()), default=None)
-        layout = declared.layout if declared else Layout.stacked.value
-        rows = len(next(iter(features.values())))
-        chosen = self._sampler.choose(rows, samples=samples, views=common, layout=layout)
+        first_role, first = next(iter(features.items()))
+        declared = views.get(first_role)
+        chosen = self._choose(len(first), samples, declared, views)
         taken = {
             role: copy_rows(f, chosen, views.get(role), self._pools[role])
             for role, f in features.items()
         }
         chunk = Chunk(chosen, declared, taken)
         for name, value in self._marks.items():
-            self._mark_rows(chunk, name, value, rows)
-        if self._look is not None and declared is None and not self.chunks and rows:
-            first = next(iter(features.values()))
-            places = torch.tensor(self._look(rows), dtype=torch.int64)
-            chunk.look = (first.detach()[:, :_COLUMNS_LOOKED_AT][places.to(first.device)], rows)
+            self._mark_rows(chunk, name, value, len(first))
+        if self._look is not None and declared is None and not self.chunks and len(first):
+            chunk.look = (_some(first, self._look(len(first))), len(first))
         self.chunks.append(chunk)
+
+    def _choose(
+        self, rows: int, samples: int, declared: Views | None, views: Mapping[str, Views]
+    ) -> Selection:
+        common = min((v.count for v in views.values()), default=1)
+        self.alike = min((v.comparable for v in views.values()), default=None)
+        layout = declared.layout if declared else Layout.stacked.value
+        return self._sampler.choose(rows, samples=samples, views=common, layout=layout)
 
     def _shared(self, features: dict[str, Tensor]) -> tuple[dict[str, Views], int]:
         """The views by role and the number of samples that features share; others leave."""
         views = {r: v for r in features if (v := self._views.get(r)) is not None}
-        for role, declared in [*views.items()]:
-            if len(features[role]) % declared.count:
-                self.remarks[
-                    f"views: {declared.count} do not divide the {len(features[role])} rows"
-                ] = None
-                views.clear()
-        if len(views) < len(features):
+        odd = [(v.count, len(features[r])) for r, v in views.items() if len(features[r]) % v.count]
+        for count, rows in odd:
+            self.remarks[f"views: {count} do not divide the {rows} rows"] = None
+        if odd or len(views) < len(features):
             views.clear()
         samples = {r: len(f) // views[r].count if views else len(f) for r, f in features.items()}
         first = next(iter(samples))
@@ -246,6 +241,12 @@ class StepCapture:
         return FeatureError(
             Reason.missing_key, f"no output has feature_key={named}; there is: {there}"
         )
+
+
+def _some(features: Tensor, places: list[int]) -> Tensor:
+    """Rows to look for views in, without all of their columns."""
+    index = torch.tensor(places, dtype=torch.int64).to(features.device, non_blocking=True)
+    return features.detach()[:, :_COLUMNS_LOOKED_AT][index]
 
 
 class ForwardHook:

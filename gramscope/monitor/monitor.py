@@ -296,7 +296,7 @@ class Monitor:
         try:
             if taken.error is not None:
                 raise taken.error
-            ready = to_host(taken.chunks)
+            ready = to_host(taken)
         except FeatureError as error:
             return self._failed(step, error.reason, str(error))
         except Exception as error:  # out of pinned memory, a device in error

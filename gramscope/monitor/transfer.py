@@ -9,21 +9,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gramscope.monitor.capture import Chunk
+from gramscope.monitor.capture import StepCapture
 
 __all__ = ["to_host"]
 
 
-def to_host(chunks: Iterable[Chunk]) -> Callable[[], None] | None:
+def to_host(taken: StepCapture) -> Callable[[], None] | None:
     """Start copying everything to the host; what is returned waits until it is there."""
     devices: set[torch.device] = set()
-    for chunk in chunks:
+    for chunk in taken.chunks:
         for role, rows in chunk.features.items():
             chunk.features[role] = _copy(rows, devices)
         chunk.sample_id = _copy(chunk.sample_id, devices)
         chunk.label = _copy(chunk.label, devices)
         if chunk.look is not None:
             chunk.look = (_copy(chunk.look[0], devices), chunk.look[1])
+    if taken.assignment is not None:
+        taken.assignment = {k: _copy(v, devices) for k, v in taken.assignment.items()}
     done = [_recorded(device) for device in devices]
     return partial(_wait, done) if done else None
 

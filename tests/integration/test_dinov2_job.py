@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from gramscope.callbacks import GramMatrixCallback
+from gramscope.callbacks import GramMatrixCallback, RepresentationMonitor
 from gramscope.metrics import gram_matrix
 from project.train import CONFIG_DIR
 from tests.commands import Commands
@@ -38,7 +39,8 @@ def test_wandb_holds_one_picture_for_each_due_step(commands: Commands) -> None:
         None,
         "scripts/train +callbacks=gram_teacher callbacks.gram_teacher.log_every_n_steps=2"
         " trainer.log_every_n_steps=1 trainer.max_steps=4"
-        " callbacks.knn_probe=null data.batch_size=4",
+        " callbacks.knn_probe=null callbacks.collapse_monitor.metrics_every_n_steps=2"
+        " data.batch_size=4",
     )
 
     said = done.output
@@ -53,7 +55,9 @@ def test_wandb_holds_one_picture_for_each_due_step(commands: Commands) -> None:
     assert scalars == [2, 4]
     assert "gram_matrix" in said
     assert "wandb sync" in said
-    assert "2 logged, 0 skipped" in said
+    assert said.count("2 logged, 0 skipped") >= 2
+    for feature in ("teacher head", "teacher backbone", "student head", "student backbone"):
+        assert re.search(rf"{feature} +effective rank [\d.]+ of 7, views share -?[\d.]+", said)
 
 
 def test_two_processes_show_one_matrix_over_both_ranks_samples(commands: Commands) -> None:
@@ -103,14 +107,19 @@ def test_the_job_is_the_same_to_the_last_bit_when_it_is_watched(
             "loss": fit.callback_metrics["train/loss"],
         }
 
-    callbacks = [
-        GramMatrixCallback(1, key, capture=capture, save_dir=tmp_path / "gram")
-        for key in ("teacher_cls_token", "student_cls_token_backbone")
+    given: dict[str, Any] = {"capture": capture, "save_dir": tmp_path / "gram"}
+    callbacks: list[Any] = [
+        *(
+            GramMatrixCallback(1, key, **given)
+            for key in ("teacher_cls_token", "student_cls_token")
+        ),
+        RepresentationMonitor(2, metrics_every_n_steps=1, sample_id_key="sample_id", **given),
     ]
 
     alone, watched = run([]), run(callbacks)
 
-    assert [c.outcomes for c in callbacks] == [{"logged": 3}] * 2
+    assert [c.outcomes for c in callbacks] == [{"logged": 3}] * 3
+    assert "teacher_entropy" in callbacks[2].latest
     assert_same(alone, watched)
 
 
