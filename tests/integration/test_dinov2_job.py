@@ -109,10 +109,8 @@ def test_the_job_is_the_same_to_the_last_bit_when_it_is_watched(
 
     given: dict[str, Any] = {"capture": capture, "save_dir": tmp_path / "gram"}
     callbacks: list[Any] = [
-        *(
-            GramMatrixCallback(1, key, **given)
-            for key in ("teacher_cls_token", "student_cls_token")
-        ),
+        GramMatrixCallback(1, **given),
+        GramMatrixCallback(1, "student_cls_token", **given),
         RepresentationMonitor(2, metrics_every_n_steps=1, sample_id_key="sample_id", **given),
     ]
 
