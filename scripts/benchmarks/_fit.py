@@ -44,7 +44,7 @@ def fit(
     extra: Sequence[pl.Callback] = (),
     **arguments: Any,
 ) -> Fit:
-    """Train with ``none`` of the callbacks, with ``ours`` or with the ``reference``.
+    """Train with ``none`` of the callbacks, with ``ours``, its ``numbers`` or the ``reference``.
 
     Runs with the same seed have the same weights and the same dropout. Pictures go to files or,
     offline, to W&B. Other callbacks than the measured one stand behind it.
@@ -79,7 +79,7 @@ def fit(
             logger.experiment.finish()
     event_s = sum(np.subtract(behind.times[i], before.times[i]) for i in range(2)) + before.call_s
     ends = behind.times[1]
-    outcomes = dict(measured[0].outcomes) if callback == "ours" else {}
+    outcomes = dict(measured[0].outcomes) if callback in ("ours", "numbers") else {}
     return Fit(1e3 * event_s, 1e3 * np.diff(ends), whole_s - (ends[-1] - ends[0]), outcomes)
 
 
@@ -98,6 +98,11 @@ def _callback(name: str, every: int, max_samples: int, save_dir: Path | None) ->
 
         where = {"save_dir": save_dir, "timeout_s": 120.0}
         return [GramMatrixCallback(every, FEATURE_KEY, max_samples, **where)]
+    if name == "numbers":
+        from gramscope.callbacks import GramMatrixCallback
+
+        often = {"metrics_every_n_steps": every, "views": 2, "save_dir": save_dir}
+        return [GramMatrixCallback(1_000_000, FEATURE_KEY, max_samples, **often)]
     if name == "reference":
         from _reference import SynchronousGramCallback
 

@@ -14,17 +14,19 @@ from _stats import Spread, estimate
 
 GOAL_EVERY_STEP = 3.0  # per cent, where a core is free
 RUNS = ("none", "ours", "reference", "again")
+NUMBERS = ("none", "numbers", "again")
 
 
 def measure(report: Report, chosen: argparse.Namespace) -> None:
     """Measure all combinations, print and keep."""
-    for threads, every in itertools.product(chosen.threads, (1, chosen.every)):
+    often = ((1, RUNS), (chosen.every, RUNS), (chosen.numbers_every, NUMBERS))
+    for threads, (every, runs) in itertools.product(chosen.threads, often):
         torch.set_num_threads(threads)
         # Of the rarer frequency as many steps as hold one event.
-        steps = chosen.warm_up + (chosen.steps if every == 1 else every)
+        steps = chosen.warm_up + max(chosen.steps, every)
         _fit("none", chosen.warm_up, every, 0, chosen)
         pairs = [
-            {run: _fit(run, steps, every, number, chosen) for run in turns(RUNS, number)}
+            {run: _fit(run, steps, every, number, chosen) for run in turns(runs, number)}
             for number in range(chosen.pairs)
         ]
         _show(report, threads, every, pairs, chosen.warm_up)
@@ -43,10 +45,12 @@ def _show(
 ) -> None:
     rows = [
         {"threads": threads, "every": every, "run": run, **_row(run, every, pairs, warm_up)}
-        for run in RUNS[1:]
+        for run in pairs[0]
+        if run != "none"
     ]
     used = f"{threads} of {cores()} cores in use"
     how_often = "every step" if every == 1 else f"every {every} steps"
+    how_often += ", numbers alone" * ("numbers" in pairs[0])
     report.table("slowdown", f"slow-down: {used}, {how_often}, against no callback", rows)
     figure, slowdown = f"slow-down, {how_often}, {used}", rows[0]["slow-down_%"]
     if every > 1:

@@ -9,8 +9,9 @@ events     Training-thread time of an event, from outside: clocks before and beh
            reference's extra forward is hardly part of its figures, and is then busy for a while,
            so that there is time to draw. `3D ViT` is a real model with a real forward pass.
            `event` is above the same step without a callback, whose time is `taken off`.
-slowdown   Wall time of the steps of whole runs of a small 3D ViT, at every step and at every 100,
-           with and without a free core: median and mean over pairs of runs of the same seed.
+slowdown   Wall time of the steps of whole runs of a small 3D ViT, with and without a free core, at
+           every step, at every 100, and with numbers alone (views known) at every 10: median and
+           mean over pairs of runs of the same seed.
            `fixed` is what start and end take more, once, however long the run. `again` is a second
            run without a callback: what that seems to cost is the measurement's own error.
 resources  CPU time and memory added to each rank, its helper process included: two processes
@@ -54,6 +55,7 @@ def main() -> None:
         ("--warm-up", int, 20, 2, "steps of `slowdown` that do not count; of `events` ≤ 5"),
         ("--pairs", int, 6, 1, "pairs of runs of `slowdown`"),
         ("--every", int, 100, 10, "the rarer frequency of `slowdown`"),
+        ("--numbers-every", int, 10, 2, "how often `slowdown` has numbers without a picture"),
         ("--repeats", int, 5, 1, "repeats of `resources`"),
         ("--resource-steps", int, 40, 8, "steps of a run of `resources`"),
     )
