@@ -39,6 +39,7 @@ from gramscope.metrics.sphere import (
     spread,
     uniformity,
     uniformity_w2,
+    uniformity_w2_floor,
     unit_rows,
 )
 from gramscope.metrics.standard import standard
@@ -98,6 +99,7 @@ __all__ = [
     "teacher_student_kl",
     "uniformity",
     "uniformity_w2",
+    "uniformity_w2_floor",
     "unit_rows",
     "view_cka",
     "view_correlation",

@@ -11,7 +11,7 @@ from gramscope.metrics.gram import gram_matrix
 from gramscope.metrics.kernels import product
 from gramscope.metrics.rows import as_matrix, finite_rows
 from gramscope.metrics.spectrum import Spectrum, spectrum
-from gramscope.metrics.sphere import UnitRows, unit_rows
+from gramscope.metrics.sphere import UnitRows, uniformity_w2, unit_rows
 from gramscope.metrics.views import Pair, pair
 
 __all__ = ["Batch", "stacked"]
@@ -77,6 +77,11 @@ class Batch:
     def unit(self) -> UnitRows:
         """The rows of length 1."""
         return UnitRows(unit_rows(self.rows))
+
+    @cached_property
+    def uniformity_w2(self) -> float:
+        """It takes a spectrum of its own: that of the rows of length 1."""
+        return uniformity_w2(self.unit)
 
     @cached_property
     def spectrum(self) -> Spectrum:

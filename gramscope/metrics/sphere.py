@@ -19,6 +19,7 @@ __all__ = [
     "spread",
     "uniformity",
     "uniformity_w2",
+    "uniformity_w2_floor",
     "unit_rows",
 ]
 
@@ -131,8 +132,8 @@ def uniformity_w2(features: Tensor | UnitRows) -> float:
         features: ``[N, D]``, any floating dtype.
 
     Returns:
-        A floor that depends on N and D (1.10 for white noise of 128 x 768) to ``sqrt 2`` (one
-        point); NaN without rows.
+        `uniformity_w2_floor` (1.09 for 128 x 768, where white noise scores 1.10) to ``sqrt 2``
+        (one point); NaN without rows.
     """
     z = unit_rows(features)
     if not z.numel():
@@ -140,6 +141,27 @@ def uniformity_w2(features: Tensor | UnitRows) -> float:
     n, dim = z.shape
     roots = float(singular_values(z).sum()) / math.sqrt(n)
     return math.sqrt(max(2.0 - 2.0 / math.sqrt(dim) * roots, 0.0))
+
+
+def uniformity_w2_floor(n: int, dim: int) -> float:
+    """The least `uniformity_w2` that so few rows can have: ``sqrt(2 - 2 sqrt(r / D))``.
+
+    Their mean is then 0 and they vary alike in all r = min(N - 1, D) directions.
+
+    Args:
+        n: Rows.
+        dim: Columns.
+
+    Returns:
+        0 (for N > D) to ``sqrt 2``; NaN without rows or columns.
+
+    Example:
+        >>> round(uniformity_w2_floor(128, 768), 3)
+        1.089
+    """
+    if n < 1 or dim < 1:
+        return math.nan
+    return math.sqrt(2.0 - 2.0 * math.sqrt(min(n - 1, dim) / dim))
 
 
 def alignment(a: Tensor, b: Tensor) -> float:

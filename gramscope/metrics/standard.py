@@ -67,6 +67,10 @@ def _uniformity(batch: Batch) -> float:
     return sum(map(sphere.uniformity, batch.views)) / len(batch.views)
 
 
+def _uniformity_w2_excess(batch: Batch) -> float:
+    return batch.uniformity_w2 - sphere.uniformity_w2_floor(*batch.rows.shape)
+
+
 def _label_agreement(batch: Batch) -> float:
     if batch.label is None or not len(batch.rows):
         return math.nan
@@ -84,7 +88,8 @@ STANDARD: dict[str, Measure] = {
     "alpha_req": lambda batch: ranks.alpha_req(batch.spectrum),
     "alpha_req_r2": lambda batch: ranks.power_law(batch.spectrum).r2,
     "uniformity": _uniformity,
-    "uniformity_w2": lambda batch: sphere.uniformity_w2(batch.unit),
+    "uniformity_w2": lambda batch: batch.uniformity_w2,
+    "uniformity_w2_excess": _uniformity_w2_excess,
     "duplicate_share": lambda batch: neighbours.duplicate_share(batch.gram, batch.sample),
     "label_agreement": _label_agreement,
     "positive_similarity": _of_samples(gram.positive_similarity),

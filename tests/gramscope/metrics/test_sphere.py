@@ -21,6 +21,7 @@ from gramscope.metrics import (
     spread,
     uniformity,
     uniformity_w2,
+    uniformity_w2_floor,
     unit_rows,
 )
 from tests.gramscope.metrics.samples import (
@@ -148,6 +149,15 @@ def test_uniformity_leaves_out_a_sample_and_itself() -> None:
 
     assert uniformity(x) == pytest.approx(-4.0)
     assert uniformity(x.repeat(2, 1)) == pytest.approx(math.log((4 * 1 + 8 * math.exp(-4)) / 12))
+
+
+@pytest.mark.parametrize("n", [2, 5, 9])
+def test_uniformity_w2_of_a_centred_simplex_is_the_floor(n: int) -> None:
+    simplex = torch.eye(n, dtype=torch.float64) - 1 / n
+
+    assert uniformity_w2(simplex) == pytest.approx(uniformity_w2_floor(n, n), abs=1e-6)
+    assert uniformity_w2(noise(n, n)) > uniformity_w2_floor(n, n)
+    assert uniformity_w2_floor(9 * n, n) == 0
 
 
 def test_uniformity_w2_of_white_noise_is_the_published_floor() -> None:

@@ -40,6 +40,7 @@ def test_each_number_is_that_of_its_function(views: list[Tensor]) -> None:
         **{n: getattr(metrics, n)(rows) for n in ("participation_ratio", "cev_auc", "alpha_req")},
         **{n: getattr(metrics, n)(a, b) for n in OF_VIEWS if n.startswith(("view", "shared"))},
         **{n: getattr(metrics, n)(gram, torch.arange(24) % 12) for n in OF_VIEWS if "similar" in n},
+        "uniformity_w2_excess": metrics.uniformity_w2(rows) - metrics.uniformity_w2_floor(24, 8),
         "alignment": metrics.alignment(a, b),
         "lidar": metrics.lidar(torch.stack([a, b], dim=1)),
         "uniformity": (metrics.uniformity(a) + metrics.uniformity(b)) / 2,
