@@ -24,10 +24,16 @@ def names(configs: Sequence[MonitorConfig]) -> list[Names]:
     """The names of all callbacks of a trainer, from their settings."""
     shared = Counter(c.log_key for c in configs)
     keys = [c.log_key + f"/{c.title}" * (shared[c.log_key] > 1) for c in configs]
-    # The numbers of several features have names of their own, by role.
-    single = sum(_is_single(c) for c in configs)
-    prefixes = ["representation" + f"/{c.title}" * (_is_single(c) and single > 1) for c in configs]
-    return [Names(*pair) for pair in zip(_numbered(keys), _numbered(prefixes), strict=True)]
+    return [Names(*pair) for pair in zip(_numbered(keys), _prefixes(configs), strict=True)]
+
+
+def _prefixes(configs: Sequence[MonitorConfig]) -> list[str]:
+    """Of numbers; those of several features are told apart by role from those of a single one."""
+    single = [c for c in configs if _is_single(c)]
+    named = ["representation" + f"/{c.title}" * (len(single) > 1) for c in single]
+    of_single = iter(_numbered(named))
+    of_several = iter(_numbered(["representation"] * (len(configs) - len(single))))
+    return [next(of_single if _is_single(c) else of_several) for c in configs]
 
 
 def clashes(configs: Sequence[MonitorConfig]) -> list[list[int]]:

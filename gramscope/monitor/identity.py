@@ -74,14 +74,19 @@ class Identity:
     @classmethod
     def unpacked(cls, packed: Tensor, kinds: Sequence[int], texts: tuple[bool, bool]) -> Identity:
         """What `packed` made, of a rank with these ``kinds``."""
-        index, view, sample = packed[:, :12].contiguous().view(torch.int32).unbind(1)
-        numbers = packed[:, 12:_FIXED_BYTES].contiguous().view(torch.int64).unbind(1)
+        index, view, sample = _viewed(packed[:, :12], torch.int32).unbind(1)
+        numbers = _viewed(packed[:, 12:_FIXED_BYTES], torch.int64).unbind(1)
         rest = packed[:, _FIXED_BYTES:].split(TEXT_BYTES, dim=1)
         marks: list[Marks | None] = []
         for place, (kind, number) in enumerate(zip(kinds, numbers, strict=True)):
             text = rest[sum(texts[:place])] if kind == 2 else None
             marks.append(Marks(number, text) if kind else None)
         return cls(index, view, sample, *marks)
+
+
+def _viewed(packed: Tensor, dtype: torch.dtype) -> Tensor:
+    """``[n, k]`` of bytes; copied, because another dtype cannot begin anywhere in memory."""
+    return packed.flatten().clone().view(dtype).view(len(packed), -1)
 
 
 def width(texts: tuple[bool, bool]) -> int:

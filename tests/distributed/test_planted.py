@@ -50,13 +50,10 @@ def test_a_function_that_fails_on_one_rank_costs_that_rank_s_rows_at_most(
     assert [r for r in root["seen"] if r["struck"] and r["outcomes"] != {"logged": 3}] == []
 
 
-@pytest.mark.parametrize("world_size", [1, 2])
-def test_a_function_that_fails_on_a_thread_of_ours_costs_an_event_at_most(
-    tmp_path: Path, world_size: int
-) -> None:
-    root, *_ = reports(tmp_path, world_size, ours=True)
+def test_a_function_that_fails_on_a_thread_of_ours_costs_an_event_at_most(tmp_path: Path) -> None:
+    root, *_ = reports(tmp_path, 2, ours=True)
 
-    assert len(root["seen"]) > 50 * world_size
+    assert len(root["seen"]) > 150
     lost = [run for run in root["seen"] if run["outcomes"].get("logged", 0) < 2]
     assert lost == []
     assert [run for run in root["seen"] if sum(run["outcomes"].values()) != 3] == []

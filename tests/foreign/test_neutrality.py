@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).with_name("overrides.py")
 
 def without_us(said: str) -> str:
     """What is said of a missing option, which names all that there are and where they are."""
-    ours = re.compile(r"\t(gram|monitor_progress_bar)|gramscope://")
+    ours = re.compile(r"\t(gram|collapse_monitor|monitor_progress_bar)|gramscope://")
     return "\n".join(line for line in said.split("\n") if not ours.search(line))
 
 
