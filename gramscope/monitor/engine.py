@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -13,10 +12,10 @@ import torch
 from gramscope.events import Event, Reason
 from gramscope.monitor.assembly import assemble
 from gramscope.monitor.due_step import Channel, DueStep
+from gramscope.monitor.evaluation import evaluate, look_for_views
 from gramscope.monitor.exchange import PATIENCE_S, Exchange
-from gramscope.monitor.finder import advice, look
-from gramscope.monitor.identity import Known, known
-from gramscope.monitor.numbers import Measured, measure
+from gramscope.monitor.identity import Known
+from gramscope.monitor.numbers import measure
 from gramscope.monitor.recorder import Recorder, why_abandoned
 from gramscope.monitor.threads import use_one_core
 from gramscope.monitor.warn_once import WarnOnce
@@ -24,8 +23,6 @@ from gramscope.monitor.wire import Gathered, Rows
 from gramscope.monitor.worker import Worker
 
 __all__ = ["Engine"]
-
-log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -150,7 +147,7 @@ class Engine:
                 channel.log_key, due.step, rows, roles=len(channel.features), reason=due.reason
             )
             due.answered = True
-            event = None if gathered is None else self._make_event(due, gathered)
+            event = None if gathered is None else self._evaluated(due, gathered)
         # Rows that were copied on the host, unless a call that was broken off may yet read them.
         if due.ready is None and not self.exchange.lost:
             for role, pool in channel.pools.items():
@@ -182,48 +179,16 @@ class Engine:
             key = due.channel.log_key
             self.warn(f"{key}: {remark}", f"{key} at step {due.step}: {remark}")
 
-    def _make_event(self, due: DueStep, gathered: Gathered) -> Event:
-        event = self._event(due)
-        missing = _by_reason(gathered.reasons)
-        roles = dict(zip(due.channel.features, gathered.features, strict=False))
-        features = {role: found for role, found in roles.items() if found is not None}
-        if not features or not len(next(iter(features.values()))):
-            event.skip(_why_nothing(gathered.reasons))
-            if len(missing) > 1:
-                event.remark("; ".join(missing))
-            return event
-        identity, unlike = known(gathered.identities)
-        remarks = [*missing, *_of_roles(due.channel, gathered), *due.remarks, *unlike]
-        measured = measure(due, features, identity)
-        event.matrix, event.metrics, event.absent = (
-            measured.matrix,
-            measured.numbers,
-            measured.absent,
-        )
-        if not measured.rows:
-            event.skip(Reason.nonfinite)
-            return event
-        event.n = measured.rows
-        for ranks in missing:
-            self.warn(ranks, f"No rows at step {event.step} from {ranks}")
-        for remark in [*remarks, *_left_out(identity, measured)]:
-            event.remark(remark)
-        self._look_for_views(due)
-        return event
-
-    def _look_for_views(self, due: DueStep) -> None:
-        finder, seen = due.channel.finder, due.chunks[0].look if due.chunks else None
-        if finder is None or seen is None:
-            return
-        rows, n = seen
-        places = torch.tensor(look(n), dtype=torch.int64)
-        if (found := finder.update(rows.cpu().float(), places, n)) is not None:
-            log.info("%s", advice(found, due.channel.title))
-
     def _event(self, due: DueStep) -> Event:
         channel = due.channel
         world_size = self.exchange.world_size
         return Event(due.step, channel.log_key, channel.title, world_size, drawn=due.draw)
+
+    def _evaluated(self, due: DueStep, gathered: Gathered) -> Event:
+        event = self._event(due)
+        evaluate(event, due, gathered, self.warn)
+        look_for_views(due)
+        return event
 
 
 def _warm_up() -> None:
@@ -243,31 +208,3 @@ def _how_to_keep_up(due: DueStep, max_pending: int) -> str:
         f"still wait. Raise log_every_n_steps, lower max_samples (this rank gives {rows} rows), or "
         f"watch features of less than {dim} dimensions"
     )
-
-
-def _by_reason(reasons: dict[int, Reason]) -> list[str]:
-    """One text for each reason, naming its ranks."""
-    ranks: dict[Reason, list[int]] = defaultdict(list)
-    for rank, reason in sorted(reasons.items()):
-        ranks[reason].append(rank)
-    return [
-        f"rank{'s' if len(r) > 1 else ''} {', '.join(map(str, r))}: {reason.name}"
-        for reason, r in ranks.items()
-    ]
-
-
-def _of_roles(channel: Channel, gathered: Gathered) -> list[str]:
-    """What several features lack, and whose rows have something wrong."""
-    names = list(channel.features)
-    lacking = [f"{names[i] or 'features'}: {why.name}" for i, why in gathered.lacking.items()]
-    return lacking + [f"rank {rank} has a remark of its own, in its log" for rank in gathered.odd]
-
-
-def _left_out(identity: Known, measured: Measured) -> list[str]:
-    rows = len(identity.rank) - measured.rows
-    return [f"{rows} rows with NaN or Inf left out"] if rows else []
-
-
-def _why_nothing(reasons: dict[int, Reason]) -> Reason:
-    """Rank 0's reason, or the first other one."""
-    return next(iter(sorted(reasons.items())), (0, Reason.no_rows))[1]
