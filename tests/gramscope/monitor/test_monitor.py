@@ -147,7 +147,7 @@ def test_a_full_disk_costs_files_but_no_events(
 ) -> None:
     monitor = Monitor("f", save_dir=tmp_path)
     quota = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, quota[1]))  # bytes a file
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, quota[1]))  # bytes a file
 
     try:
         observe(monitor, 2)
