@@ -8,14 +8,13 @@ import weakref
 from contextlib import suppress
 from functools import partial
 from multiprocessing.util import Finalize
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from gramscope.callbacks._lightning import rank_zero_info
-from gramscope.callbacks.loggers import Publisher, takes_images
-from gramscope.callbacks.monitors import monitor_for
+from gramscope.callbacks.loggers import Publisher
+from gramscope.callbacks.monitors import directory_for, monitor_for, warn_of_directory
 from gramscope.config import reminder
 from gramscope.config.callbacks import MonitorConfig
 from gramscope.monitor import Monitor
@@ -153,9 +152,7 @@ class FabricGramMatrix:
     def _make_monitor(self, fabric: Any) -> Monitor:
         config = self.config
         publisher = Publisher(fabric.loggers, "representation")
-        save_dir = config.save_dir
-        if save_dir is None and not any(map(takes_images, fabric.loggers)):
-            save_dir = str(Path("gram").absolute())
-            if fabric.is_global_zero:
-                log.warning("No logger takes images, so %s goes to %s.", config.log_key, save_dir)
+        save_dir = directory_for(config, fabric.loggers, "")
+        if save_dir is not None and config.save_dir is None and fabric.is_global_zero:
+            warn_of_directory(config.log_key, save_dir, "")
         return monitor_for(config, publisher, config.log_key, save_dir)

@@ -5,13 +5,9 @@ from __future__ import annotations
 import copy
 import logging
 import secrets
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.util import Finalize
-from pathlib import Path
 from typing import Any
 
 from typing_extensions import override
@@ -19,16 +15,17 @@ from typing_extensions import override
 from gramscope.callbacks._lightning import Callback, rank_zero_info
 from gramscope.callbacks.cadence import Cadence
 from gramscope.callbacks.cost import Cost
+from gramscope.callbacks.ending import Ending
 from gramscope.callbacks.findings import findings
-from gramscope.callbacks.loggers import Publisher, takes_images
-from gramscope.callbacks.monitors import monitor_for
+from gramscope.callbacks.loggers import Publisher
+from gramscope.callbacks.meeting import make_engine, root_of, said_if_long
+from gramscope.callbacks.monitors import directory_for, monitor_for, warn_of_directory
 from gramscope.callbacks.parcel import Parcel
 from gramscope.callbacks.seen import Seen
 from gramscope.callbacks.source import FeatureSource
 from gramscope.config import reminder
 from gramscope.config.callbacks import MonitorConfig, watching
-from gramscope.config.names import Names, clashes, names, same
-from gramscope.config.settings import is_url
+from gramscope.config.names import Names, names, same
 from gramscope.events.files import directory_of
 from gramscope.monitor import Engine, Monitor
 from gramscope.monitor.boundary import guarded
@@ -39,15 +36,7 @@ __all__ = ["MonitorCallback"]
 
 log = logging.getLogger(__name__)
 
-_LONG_S = 30.0
-"""Seconds after which this rank says that it waits for the others."""
-
 _ATTACHED = "gramscope: {} asks for {}, which this Trainer now watches."
-
-_ALONE = (
-    "The gram callback of rank %d for %s waits for those of the other ranks; a trainer "
-    "must have the same callbacks on every rank."
-)
 
 _LAST_S = 5.0
 """Seconds to wait for the last events after an exception: a scheduler may be about to kill us."""
@@ -253,7 +242,7 @@ class MonitorCallback(Callback):
     @override
     @guarded()
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        # Emergency checkpoints come first; see `_Ending`.
+        # Emergency checkpoints come first; see `Ending`.
         if self._fit is not None:
             self._fit.source.stop()
             self._fit.monitor.finished()
@@ -305,16 +294,16 @@ class MonitorCallback(Callback):
     def _meet(self, trainer: Any) -> None:
         """What all ranks do together before a fit, once, whatever happens on one of them."""
         if not self._meeting:
-            mine = (_root(trainer), secrets.token_hex(4))
-            with _said_after(_LONG_S, _ALONE, trainer.global_rank, self.config.what):
+            mine = (root_of(trainer), secrets.token_hex(4))
+            with said_if_long(trainer.global_rank, self.config.what):
                 self._root, self._meeting = trainer.strategy.broadcast(mine, src=0)
 
     def _start(self, trainer: Any, pl_module: Any) -> _Fit | None:
         siblings = watching(trainer.callbacks)
         configs = [callback.config for callback in siblings]
         if siblings[0] is self:
-            trainer.callbacks.append(_Ending())
-            self.engine = _make_engine(trainer, configs, self._meeting)
+            trainer.callbacks.append(Ending())
+            self.engine = make_engine(trainer, configs, self._meeting)
             self.engine.join()  # until the end, though this callback itself may not start
         engine = siblings[0].engine
         if engine is None:  # the first could not start, and has said so
@@ -331,25 +320,12 @@ class MonitorCallback(Callback):
     def _make_monitor(self, trainer: Any, engine: Engine, publisher: Publisher) -> Monitor:
         config, seen = self.config, self._seen
         log_key = seen.names.log_key
-        save_dir = self._save_dir(trainer, log_key)
+        save_dir = directory_for(config, trainer.loggers, self._root)
+        if save_dir is not None and config.save_dir is None and trainer.is_global_zero:
+            warn_of_directory(log_key, save_dir, self._root)
         seen.pictures = save_dir and directory_of(save_dir, log_key)
         shared = {"account": seen.account, "engine": engine}
         return monitor_for(config, publisher, log_key, save_dir, **shared)
-
-    def _save_dir(self, trainer: Any, log_key: str) -> Path | None:
-        """Where files go, whatever becomes of the working directory."""
-        if self.config.save_dir is not None:
-            return Path(self.config.save_dir).absolute()
-        if any(map(takes_images, trainer.loggers)):
-            return None
-        root, why = Path(self._root), ""
-        if is_url(self._root):
-            root, why = Path(), f", and {self._root} is not on this machine"
-        directory = root.absolute() / "gram"
-        if trainer.is_global_zero:
-            said = "None of the trainer's loggers takes images%s, so %s goes to %s."
-            log.warning(said, why, log_key, directory)
-        return directory
 
     def _end_batch(self, fit: _Fit, trainer: Any, outputs: Any) -> None:
         fit.source.end(outputs)
@@ -408,15 +384,6 @@ def _of_what(config: MonitorConfig) -> dict[str, Any]:
     return {"feature_key": watched[""]} if "" in watched else {"features": watched}
 
 
-def _root(trainer: Any) -> str:
-    """Where Lightning keeps what belongs to the run; as `Trainer.log_dir`, but of this rank."""
-    with suppress(Exception):  # a logger's; the ranks must meet all the same
-        for logger in trainer.loggers[:1]:
-            if directory := logger.log_dir or logger.save_dir:
-                return str(directory)
-    return str(trainer.default_root_dir)
-
-
 def _counts(counted: Counter[str]) -> str:
     """In brackets what there is, the most frequent first, and how often."""
     named = [f"{what} {n}" for what, n in counted.most_common(3)]
@@ -428,57 +395,3 @@ def _logger_step(trainer: Any) -> int:
     loop = getattr(getattr(trainer, "fit_loop", None), "epoch_loop", None)
     batches = getattr(loop, "_batches_that_stepped", None)
     return int(trainer.global_step if batches is None else batches + 1)
-
-
-class _Ending(Callback):
-    """Comes last, behind checkpoints that are saved on an exception, and waits only then."""
-
-    def recover(self, error: Exception, trainer: Any, *_: Any, **__: Any) -> None:
-        """End without waiting."""
-        for callback in watching(trainer.callbacks):
-            callback.finish(0.0)
-
-    @override
-    @guarded()
-    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        for callback in watching(trainer.callbacks):
-            callback.break_off()
-        trainer.callbacks.remove(self)  # Lightning calls no `teardown` now
-
-    @override
-    @guarded()
-    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        trainer.callbacks.remove(self)
-
-
-def _make_engine(trainer: Any, configs: list[MonitorConfig], name: str) -> Engine:
-    if trainer.is_global_zero:
-        _warn_of_clashes(configs)
-    rows, seconds = (max(c.max_samples for c in configs), max(c.timeout_s for c in configs))
-    return Engine(rows, seconds, name=name)
-
-
-@contextmanager
-def _said_after(seconds: float, what: str, *details: object) -> Iterator[None]:
-    """Say what is waited for, if it takes so long that somebody may wonder."""
-    timer = threading.Timer(seconds, log.warning, (what, *details))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _warn_of_clashes(configs: list[MonitorConfig]) -> None:
-    log_keys = [given.log_key for given in names(configs)]
-    for alike in clashes(configs):
-        one = configs[alike[0]]
-        log.warning(
-            "%d gram callbacks log %s under log_key=%r; they are told apart as %s. "
-            "Give each a log_key of its own.",
-            len(alike),
-            one.what,
-            one.log_key,
-            ", ".join(log_keys[i] for i in alike),
-        )

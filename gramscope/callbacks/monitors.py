@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from gramscope.callbacks.loggers import Publisher
+from gramscope.callbacks.loggers import Publisher, takes_images
 from gramscope.config.callbacks import MonitorConfig
+from gramscope.config.settings import is_url
 from gramscope.monitor import Monitor
 
-__all__ = ["monitor_for"]
+__all__ = ["directory_for", "monitor_for", "warn_of_directory"]
+
+log = logging.getLogger(__name__)
+
+
+def directory_for(config: MonitorConfig, loggers: Iterable[Any], root: str) -> Path | None:
+    """Where files go, whatever becomes of the working directory; ``None``: nowhere.
+
+    Args:
+        config: The settings.
+        loggers: If one takes images, files are there only if they are asked for.
+        root: Where the run keeps what belongs to it.
+    """
+    if config.save_dir is not None:
+        return Path(config.save_dir).absolute()
+    if any(map(takes_images, loggers)):
+        return None
+    return (Path() if is_url(root) else Path(root)).absolute() / "gram"
+
+
+def warn_of_directory(log_key: str, directory: Path, root: str) -> None:
+    """Say where files go that nobody asked for."""
+    why = f", and {root} is not on this machine" if is_url(root) else ""
+    log.warning(
+        "None of the trainer's loggers takes images%s, so %s goes to %s.", why, log_key, directory
+    )
 
 
 def monitor_for(

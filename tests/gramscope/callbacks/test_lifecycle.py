@@ -292,7 +292,7 @@ class LateMeeting(SingleDeviceStrategy):
 def test_who_waits_for_the_other_ranks_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gramscope.callbacks.base._LONG_S", 0.1)
+    monkeypatch.setattr("gramscope.callbacks.meeting._LONG_S", 0.1)
     callback = GramMatrixCallback(4, save_dir=tmp_path / "gram")
 
     trainer(tmp_path, [callback], strategy=LateMeeting("cpu")).fit(TinySSL())
