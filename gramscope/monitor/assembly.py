@@ -46,6 +46,6 @@ def _marks(due: DueStep, name: str, parts: list[Any]) -> Marks | None:
         return None
     try:
         return marks_of(parts, name)
-    except FeatureError as error:
-        due.remarks.append(str(error))
+    except Exception as error:  # the rows can do without
+        due.remarks.append(str(error) if isinstance(error, FeatureError) else f"{name}: {error!r}")
         return None

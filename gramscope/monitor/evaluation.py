@@ -28,7 +28,7 @@ def evaluate(event: Event, due: DueStep, gathered: Gathered, warn: WarnOnce) -> 
         event: What becomes of the step.
         due: The step, as rank 0 has it.
         gathered: The rows of all ranks.
-        warn: Says which ranks' rows are missing.
+        warn: Says which ranks' rows are missing, and what had to be left out.
     """
     missing = _by_reason(gathered.reasons)
     roles = dict(zip(due.channel.features, gathered.features, strict=False))
@@ -47,6 +47,8 @@ def evaluate(event: Event, due: DueStep, gathered: Gathered, warn: WarnOnce) -> 
         return
     for ranks in missing:
         warn(ranks, f"No rows at step {event.step} from {ranks}")
+    for remark in unlike:
+        warn(f"{event.log_key}: {remark}", f"{event.log_key} at step {event.step}: {remark}")
     left_out = len(identity.rank) - event.n
     for remark in [*missing, *_lacking(due.channel, gathered), *due.remarks, *unlike]:
         event.remark(remark)

@@ -254,14 +254,14 @@ def known(ranks: dict[int, Identity]) -> tuple[Known, list[str]]:
     ids = _together({r: i.sample_id for r, i in ranks.items()}, "sample ids", remarks)
     labels = _together({r: i.label for r, i in ranks.items()}, "labels", remarks)
     view = torch.cat([i.view for i in of]).long()
-    sample: Tensor | None = None
+    place = rank.long() << 32 | torch.cat([i.sample for i in of]).long()
+    sample = place.unique(return_inverse=True)[1] if (view >= 0).any() else None
+    if ids is not None and sample is not None and _differ(ids.number, sample):
+        remarks.append("sample ids left out: they differ between views of one sample")
+        ids = None
     if ids is not None:
+        view = view if sample is not None else _occurrence(rank, ids.number)
         sample = ids.number.unique(return_inverse=True)[1]
-        if (view < 0).all():
-            view = _occurrence(rank, sample)
-    elif (view >= 0).any():
-        local = torch.cat([i.sample for i in of]).long()
-        sample = (rank.long() << 32 | local).unique(return_inverse=True)[1]
     everything = Known(
         rank,
         torch.cat([i.index for i in of]),
@@ -284,6 +284,11 @@ def _together(ranks: dict[int, Marks | None], what: str, remarks: list[str]) -> 
     texts = [m.text for m in there.values()]
     text = None if texts[0] is None else torch.cat([t for t in texts if t is not None])
     return Marks(torch.cat([m.number for m in there.values()]), text)
+
+
+def _differ(number: Tensor, sample: Tensor) -> bool:
+    """Whether rows of one sample have different ids."""
+    return len(torch.stack([number, sample]).unique(dim=1)[0]) > len(sample.unique())
 
 
 def _array(marks: Marks | None) -> npt.NDArray[Any] | None:

@@ -84,6 +84,8 @@ def main() -> None:
     sys.executable = "/bin/false"  # pictures are not what this is about
     expected, called = fit(plan_file.parent / "none", None, ours)
     called = [function for function in called if stands_for_itself(function, called)]
+    if WORLD_SIZE > 1 and RANK == 0 and not ours:  # the rest fails on a rank 0 that is alone
+        called = [function for function in called if function[0].startswith("monitor/")]
     functions: list[Any] = [called] * WORLD_SIZE
     if WORLD_SIZE > 1:
         dist.all_gather_object(functions, called)

@@ -114,6 +114,8 @@ def test_labels_of_near_rows_agree() -> None:
         ({"label": torch.rand(12)}, "label is a tensor of shape [12] and torch.float32"),
         ({"label": torch.eye(12).long()}, "label is a tensor of shape [12, 12]"),
         ({"label": [None] * 12}, "label holds NoneType; expected integers, or texts"),
+        ({"label": [2**80] * 12}, "label: "),
+        ({"views": 2, "sample_id": [*range(12)]}, "they differ between views of one sample"),
         ({"sample_id": 7}, "sample_id is a int; expected one integer or text for each row"),
         ({"views": 5}, "views: 5 do not divide the 12 rows"),
     ],
