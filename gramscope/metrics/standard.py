@@ -62,9 +62,11 @@ def _of_samples(measure: Callable[[Tensor, Tensor], float]) -> Measure:
 
 
 def _uniformity(batch: Batch) -> float:
-    if batch.views is None:
+    if batch.by_view is None:
         return sphere.uniformity(batch.rows, gram=batch.gram)
-    return sum(map(sphere.uniformity, batch.views)) / len(batch.views)
+    grams = [(rows, batch.gram[rows[:, None], rows]) for rows in batch.by_view]
+    of_views = [sphere.uniformity(batch.rows[rows], gram=gram) for rows, gram in grams]
+    return sum(of_views) / len(of_views)
 
 
 def _uniformity_w2_excess(batch: Batch) -> float:

@@ -44,7 +44,7 @@ def main() -> None:
         __doc__,
         ("--only", some_of(*PARTS), ",".join(PARTS), ",".join(PARTS), "what is measured"),
         ("--sizes", sizes, FOUR, "128x768", "rows and columns of `events`"),
-        ("--step-ms", float, 60.0, 20.0, "least length of a step in `events`"),
+        ("--step-ms", float, 60.0, 60.0, "least length of a step in `events`"),
         ("--warm-up-s", float, 2.5, 0.1, "of `events`, until the helper draws"),
         ("--rounds", int, 4, 1, "rounds of `events`"),
         ("--vit-patch", int, 8, 16, "edge of the patches of the ViT of `events`"),
