@@ -36,6 +36,7 @@ def assemble(due: DueStep) -> Rows | None:
         torch.cat([i.sample for i in of]),
         _marks(due, "sample_id", [i.sample_id for i in of]),
         _marks(due, "label", [i.label for i in of]),
+        due.alike or 0,
     )
     lacking = [due.lacking.get(role, Reason.none) for role in due.channel.features]
     return Rows(features, identity, lacking, odd=bool(due.remarks))

@@ -176,12 +176,12 @@ class Exchange:
 
     def _status(self, tag: int, rows: Rows | None, roles: int, reason: Reason) -> Status:
         if rows is None:
-            return Status(self._sequence, tag, int(reason), 0, (0, 0), 0, (OfRole(),) * roles)
+            return Status(self._sequence, tag, int(reason), 0, (0, 0), 0, 0, (OfRole(),) * roles)
         why = rows.lacking or (Reason.none,) * roles
         of_roles = tuple(map(of_role, rows.features, why))
         identity = rows.identity
-        count, odd = len(identity.index), int(rows.odd)
-        return Status(self._sequence, tag, int(reason), count, identity.kinds, odd, of_roles)
+        about = (len(identity.index), identity.kinds, int(rows.odd), identity.alike, of_roles)
+        return Status(self._sequence, tag, int(reason), *about)
 
     def _together(
         self, link: Link, group: Group, mine: Status, rows: Rows | None

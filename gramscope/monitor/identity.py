@@ -51,6 +51,8 @@ class Identity:
     """``[n]`` int32, position of the sample among the rank's."""
     sample_id: Marks | None = None
     label: Marks | None = None
+    alike: int = 0
+    """How many of a sample's views are of one crop type; 0: all."""
 
     @property
     def kinds(self) -> tuple[int, int]:
@@ -81,7 +83,8 @@ class Identity:
         for place, (kind, number) in enumerate(zip(kinds, numbers, strict=True)):
             text = rest[sum(texts[:place])] if kind == 2 else None
             marks.append(Marks(number, text) if kind else None)
-        return cls(index, view, sample, *marks)
+        sample_id, label = marks
+        return cls(index, view, sample, sample_id, label)
 
 
 def _viewed(packed: Tensor, dtype: torch.dtype) -> Tensor:
@@ -216,6 +219,8 @@ class Known:
     """``[N]`` int64 or text."""
     label: npt.NDArray[Any] | None
     """``[N]`` int64 or text."""
+    alike: int | None = None
+    """How many of a sample's views are of one crop type; ``None``: all."""
 
     def of(self, rows: Tensor) -> Known:
         """Of some of the rows, ``[N]`` bool."""
@@ -269,6 +274,7 @@ def known(ranks: dict[int, Identity]) -> tuple[Known, list[str]]:
         view if (view >= 0).any() else None,
         _array(ids),
         _array(labels),
+        min((i.alike for i in of if i.alike), default=None),
     )
     return everything, remarks
 

@@ -53,7 +53,7 @@ def measure(due: DueStep, features: Mapping[str, Tensor], identity: Known) -> Me
             sample=identity.sample,
             view=identity.seen,
             label=identity.classes,
-            alike=due.alike,
+            alike=identity.alike,
         )
         for role, rows in features.items()
     }
@@ -126,7 +126,7 @@ def _assigned(due: DueStep, who: Known, batches: Mapping[str, Batch]) -> dict[st
     if teacher is None or student is None:
         return {}
     centre, iterations = given.get("center"), given.get("sinkhorn_iterations")
-    of = Batch(teacher.features[:, :0], sample=who.sample, view=who.seen, alike=due.alike)
+    of = Batch(teacher.features[:, :0], sample=who.sample, view=who.seen, alike=who.alike)
     rows = torch.arange(len(of.rows))[None] if of.by_view is None else of.by_view  # [V, n]
     return assignment(
         teacher.features[rows],

@@ -88,7 +88,7 @@ class OfRole(NamedTuple):
 
 
 class Status(NamedTuple):
-    """What each rank tells all others about its part of an event; 28 bytes, and 12 a feature."""
+    """What each rank tells all others about its part of an event; 32 bytes, and 12 a feature."""
 
     sequence: int
     tag: int
@@ -97,19 +97,22 @@ class Status(NamedTuple):
     kinds: tuple[int, int]
     """Of ids and labels, see `Identity`."""
     odd: int
+    alike: int
+    """See `Identity`."""
     roles: tuple[OfRole, ...]
 
     def as_tensor(self) -> Tensor:
-        """``[7 + 3 R]`` int32."""
-        flat = [*self[:4], *self.kinds, self.odd, *(n for role in self.roles for n in role)]
+        """``[8 + 3 R]`` int32."""
+        of_roles = (n for role in self.roles for n in role)
+        flat = [*self[:4], *self.kinds, self.odd, self.alike, *of_roles]
         return torch.tensor(flat, dtype=torch.int32, device="cpu")
 
     @classmethod
     def of(cls, row: Tensor) -> Status:
         """What `as_tensor` made."""
-        sequence, tag, reason, rows, ids, labels, odd, *rest = row.tolist()
+        sequence, tag, reason, rows, ids, labels, odd, alike, *rest = row.tolist()
         roles = tuple(OfRole(*rest[i : i + 3]) for i in range(0, len(rest), 3))
-        return cls(sequence, tag, reason, rows, (ids, labels), odd, roles)
+        return cls(sequence, tag, reason, rows, (ids, labels), odd, alike, roles)
 
     @property
     def dims(self) -> tuple[int, ...]:
@@ -186,6 +189,8 @@ def unpack(buffers: dict[int, Tensor], plan: Plan, reasons: dict[int, Reason]) -
         rank: Identity.unpacked(parts[0], plan.giving[rank].kinds, plan.texts)
         for rank, parts in ranks.items()
     }
+    for rank, identity in identities.items():
+        identity.alike = plan.giving[rank].alike
     statuses = list(plan.giving.values())
     features: list[Tensor | None] = [None] * len(statuses[0].roles)
     for place, (position, (_, dtype)) in enumerate(plan.roles.items(), start=1):

@@ -41,15 +41,27 @@ def test_an_event_of_two_processes_is_the_one_of_the_same_rows_in_one(tmp_path: 
     with np.load(files[0]) as found, np.load(files[1]) as expected:
         for name in {*expected} - {"rank", "index"}:
             np.testing.assert_array_equal(found[name], expected[name])
-        assert found["sample_id"].tolist()[-2:] == ["scan 3"] * 2
-        assert found["rank"].tolist() == [0] * 8 + [1] * 8
-        assert found["index"].tolist() == [*range(8)] * 2
+        assert found["sample_id"].tolist()[-3:] == ["scan 3"] * 3
+        assert found["rank"].tolist() == [0] * 12 + [1] * 12
+        assert found["index"].tolist() == [*range(12)] * 2
 
 
 def test_labels_that_one_rank_alone_has_are_left_out_and_named(tmp_path: Path) -> None:
     event = together(tmp_path, {"ids": [[1, 2, 3], [4, 5, 6]], "labels": [[1, 2, 3], []]})
 
     assert "labels left out: alike on ranks 0 of 2 only" in event["reason"]
-    assert event["n"] == 12
+    assert event["n"] == 18
     assert "teacher/alignment" in event["metrics"]
     assert "teacher/label_agreement" not in event["metrics"]
+
+
+def test_what_rank_0_has_no_rows_for_the_others_tell(tmp_path: Path) -> None:
+    plan = {"ids": [[], [4, 5, 6, 7, 8]], "labels": [[], []]}
+
+    event = together(tmp_path, plan)
+    identity.observe(identity.whole(plan), tmp_path / "alone")
+
+    (alone,) = events(tmp_path / "alone")
+    assert "rank 0: missing_key" in event["reason"]
+    assert event["metrics"] == pytest.approx(alone["metrics"], rel=1e-12)
+    assert "teacher/view_correlation" in event["metrics"]
