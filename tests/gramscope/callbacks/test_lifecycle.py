@@ -412,7 +412,7 @@ class KillsDrawing(pl.Callback):
 
 
 def test_numbers_do_without_pictures(tmp_path: Path) -> None:
-    callback = GramMatrixCallback(1, save_dir=tmp_path / "gram")
+    callback = GramMatrixCallback(1, save_dir=tmp_path / "gram", max_pending=20)
 
     trainer(tmp_path, [callback, KillsDrawing()], max_steps=20).fit(TinySSL())
 
