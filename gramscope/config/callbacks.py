@@ -8,6 +8,7 @@ second time, and a class that exists twice fails `isinstance`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -98,7 +99,7 @@ class FeaturesConfig(CadenceConfig):
 
 
 @dataclass
-class MonitorConfig(CadenceConfig):
+class MonitorConfig(CadenceConfig, ABC):
     """Settings of a callback that watches a representation."""
 
     max_samples: int = setting(
@@ -192,9 +193,9 @@ class MonitorConfig(CadenceConfig):
     )
 
     @property
+    @abstractmethod
     def watched(self) -> dict[str, str]:
         """Feature keys by role; the role of a single feature is empty."""
-        raise NotImplementedError
 
     @property
     def title(self) -> str:
@@ -202,9 +203,9 @@ class MonitorConfig(CadenceConfig):
         return ", ".join(role or key for role, key in self.watched.items())
 
     @property
+    @abstractmethod
     def what(self) -> str:
         """What is watched, as it was asked for."""
-        raise NotImplementedError
 
     @property
     def look(self) -> Look:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,10 +35,12 @@ class Channel:
     """Looks for views that nobody declared; where rows come together."""
     finished: deque[Event] = field(default_factory=deque)
     """Events for the training thread to take."""
-    pools: Mapping[str, BufferPool] = field(
-        default_factory=lambda: defaultdict(lambda: BufferPool(4))
-    )
+    pools: dict[str, BufferPool] = field(init=False)
     """By role, memory that the training thread fills and the monitor thread gives back."""
+
+    def __post_init__(self) -> None:
+        """Make all pools at once: two threads use them."""
+        self.pools = {role: BufferPool(4) for role in self.features}
 
     @property
     def title(self) -> str:

@@ -57,7 +57,8 @@ class Identity:
     @property
     def kinds(self) -> tuple[int, int]:
         """Of ids and labels, 0: none."""
-        return tuple(0 if m is None else m.kind for m in (self.sample_id, self.label))  # type: ignore[return-value]
+        ids, labels = (0 if m is None else m.kind for m in (self.sample_id, self.label))
+        return ids, labels
 
     def packed(self, texts: tuple[bool, bool]) -> Tensor:
         """``[n, bytes]`` uint8; room for text where any rank has some."""

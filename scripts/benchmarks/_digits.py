@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class Digits:
@@ -48,7 +48,7 @@ def augmented(images: Tensor, random: torch.Generator) -> Tensor:
     # Coordinates go from -1 to 1: a quarter is one of 8 pixels.
     rows = [angle.cos(), -angle.sin(), across, angle.sin(), angle.cos(), down]
     moves = torch.stack(rows, dim=1).view(-1, 2, 3)
-    grid = F.affine_grid(moves, list(images.shape), align_corners=False)
-    moved = F.grid_sample(images, grid, align_corners=False)
+    grid = functional.affine_grid(moves, list(images.shape), align_corners=False)
+    moved = functional.grid_sample(images, grid, align_corners=False)
     noise = torch.randn(images.shape, generator=random)
     return moved * (1 + 0.4 * contrast).view(-1, 1, 1, 1) + 0.1 * noise
