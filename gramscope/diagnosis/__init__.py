@@ -1,11 +1,23 @@
-"""What an event's numbers are and say. Knows nothing of tensors, trainers or files."""
+"""What an event's numbers are and say: of each one, and of a run. No tensors, trainers or files."""
 
-from gramscope.diagnosis.numbers import (
-    NUMBERS,
-    Number,
-    format_number,
-    number_of,
-    with_ceiling,
-)
+from gramscope.diagnosis.diagnosis import Diagnosis
+from gramscope.diagnosis.number import Number
+from gramscope.diagnosis.numbers import NUMBERS, format_number, number_of, with_ceiling
+from gramscope.diagnosis.state import Evidence, State
+from gramscope.diagnosis.states import STATES, Kind
+from gramscope.diagnosis.thresholds import THRESHOLDS, Threshold
 
-__all__ = ["NUMBERS", "Number", "format_number", "number_of", "with_ceiling"]
+__all__ = [
+    "NUMBERS",
+    "STATES",
+    "THRESHOLDS",
+    "Diagnosis",
+    "Evidence",
+    "Kind",
+    "Number",
+    "State",
+    "Threshold",
+    "format_number",
+    "number_of",
+    "with_ceiling",
+]
