@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gramscope.diagnosis.course import Course
-from gramscope.diagnosis.rules import RULES
 from gramscope.diagnosis.state import Evidence, State
 from gramscope.diagnosis.thresholds import thresholds as checked
 
