@@ -53,7 +53,7 @@ def test_wandb_holds_every_event_however_much_else_is_logged(
     }
     assert sorted(scalars) == [5, 10, 15, 20]
     assert {k for k in scalars[20] if k.startswith("representation/")} == {
-        f"representation/{name}" for name in callback.latest
+        f"representation/{name}" for name in (*callback.latest, "diagnosis")
     }
     assert {"offdiag_mean", "nonfinite_rows", "effective_rank"} <= callback.latest.keys()
 
