@@ -19,9 +19,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run one of the commands."""
     try:
         _run(argv)
-    except BrokenPipeError:  # the reader has seen enough, as `head` has
+    except BrokenPipeError as error:  # the reader has seen enough, as `head` has
         # Python would complain once more while it closes the pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # An exit code is not for the reader.
+        if isinstance(error.__context__, SystemExit):
+            raise error.__context__ from None
 
 
 def _run(argv: Sequence[str] | None) -> None:

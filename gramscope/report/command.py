@@ -1,16 +1,27 @@
-"""The command `gramscope sweep-report`."""
+"""The commands `gramscope sweep-report` and `gramscope diagnose`."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 __all__ = ["add"]
 
+_FOUND = 3
+"""Exit code where a run is in a state that was to be looked for; 2 is that of bad input."""
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command."""
+    """Add the commands."""
+    _add_sweep_report(commands)
+    _add_diagnose(commands)
+
+
+def _add_sweep_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
         "sweep-report",
         help="compare the jobs of a Hydra multirun: a table, and a page of gram matrices",
@@ -37,7 +48,50 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         default=6,
         help="pictures a row, at most (default: %(default)s)",
     )
-    command.set_defaults(run=_run)
+    command.set_defaults(run=_sweep_report)
+
+
+def _add_diagnose(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "diagnose",
+        help="say what is wrong with a run, by the numbers that it kept",
+        description="Say of everything that a run watched which state it is in, why, since when, "
+        "and what to look at next, by the events that it kept (save_dir).",
+        epilog=f"Exit code: 0; {_FOUND} where --fail-on applies; 2 for bad input.",
+    )
+    command.add_argument(
+        "directories",
+        metavar="RUN_DIR",
+        nargs="+",
+        type=Path,
+        help="directory of a run, as outputs/2030-01-31/12-00-00, or any with runs below it",
+    )
+    command.add_argument("--json", action="store_true", help="print JSON, for machines")
+    command.add_argument(
+        "--fail-on",
+        metavar="STATE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help=f"end with exit code {_FOUND} if anything is in one of these states at the end: "
+        "names as --json prints them, or `alarm` for all that are alarms",
+    )
+    command.add_argument(
+        "--ever",
+        action="store_true",
+        help="--fail-on counts states that were passed on the way, too",
+    )
+    command.add_argument(
+        "--set",
+        metavar="THRESHOLD=VALUE",
+        dest="thresholds",
+        nargs="+",
+        action="extend",
+        type=_threshold,
+        default=[],
+        help="thresholds other than their defaults, as a callback's `thresholds` has them",
+    )
+    command.set_defaults(run=_diagnose)
 
 
 def _at_least_one(text: str) -> int:
@@ -46,13 +100,67 @@ def _at_least_one(text: str) -> int:
     return int(text)
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _threshold(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected THRESHOLD=VALUE with a number, but got {text!r}"
+        ) from None
+
+
+def _sweep_report(arguments: argparse.Namespace) -> None:
     # What reads arrays and fills pages is loaded for this command only.
-    from gramscope.report.files import ReportError
     from gramscope.report.sweep_report import sweep_report
 
-    try:
+    with _errors_in_a_line():
         sweep_report(arguments.directory, arguments.output, arguments.steps)
+
+
+def _diagnose(arguments: argparse.Namespace) -> None:
+    from gramscope.report.diagnosis import as_json, diagnose
+    from gramscope.report.states import print_states, title
+
+    ever = arguments.ever
+    with _errors_in_a_line():
+        states = _states(arguments.fail_on, ever)
+        watched, remarks = diagnose(arguments.directories, dict(arguments.thresholds))
+    failed = [(found, title(one)) for one in watched if (found := one.among(states, ever))]
+    with suppress(BrokenPipeError) if failed else nullcontext():  # the code is for others
+        if arguments.json:
+            print(json.dumps(as_json(watched, remarks, states, ever), indent=2))
+        else:
+            print_states(watched, remarks)
+    for found, what in failed:
+        print(f"gramscope: --fail-on {' '.join(found)}: {what}", file=sys.stderr)
+    if failed:
+        raise SystemExit(_FOUND)
+
+
+def _states(names: Sequence[str], ever: bool) -> set[str]:
+    """Names of states, of which ``alarm`` stands for several."""
+    from difflib import get_close_matches
+
+    from gramscope.diagnosis import STATES
+    from gramscope.report.files import ReportError
+
+    if ever and not names:
+        raise ReportError("--ever is about --fail-on, which names no state")
+    alarms = {kind.name for kind in STATES.values() if kind.alarm}
+    for name in names:
+        if name not in (known := ["alarm", *STATES]):
+            close = " or ".join(get_close_matches(name, known)) or f"one of {', '.join(known)}"
+            raise ReportError(f"--fail-on knows no state {name!r}; perhaps {close}")
+    return {*names} | (alarms if "alarm" in names else set())
+
+
+@contextmanager
+def _errors_in_a_line() -> Iterator[None]:
+    from gramscope.report.files import ReportError, plain
+
+    try:
+        yield
     except ReportError as error:
-        print(f"gramscope: {error}", file=sys.stderr)
+        print(f"gramscope: {plain(error)}", file=sys.stderr)
         raise SystemExit(2) from None

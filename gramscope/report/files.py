@@ -1,13 +1,16 @@
-"""Files of a sweep: read whatever is in them."""
+"""Files of runs: found, and read whatever is in them."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-__all__ = ["ReportError", "plain", "read_yaml"]
+from gramscope.events.files import EVENTS_FILE
+
+__all__ = ["ReportError", "plain", "read_yaml", "search"]
 
 # Configs may hold objects (paths, for instance) that a safe loader rejects; none matters here.
 _Loader: Any = type("_Loader", (yaml.SafeLoader,), {})
@@ -35,3 +38,42 @@ def read_yaml(path: Path) -> Any:
         raise ValueError(f"{path.name} is missing") from None
     except Exception as error:  # whatever a damaged file leads to
         raise ValueError(f"{path.name} is unreadable") from error
+
+
+def search(directory: Path, of: str) -> tuple[list[Path], list[Path], list[str]]:
+    """The Hydra jobs and the accounts of events below a directory, and what cannot be read there.
+
+    Args:
+        directory: Where to look.
+        of: What it is to be the directory of, for the message.
+
+    Raises:
+        ReportError: If it is no directory.
+    """
+    _require_directory(directory, of)
+    places, events_files = [], []
+    unreadable: list[str] = []
+
+    def note(error: OSError) -> None:
+        unreadable.append(f"{plain(error.filename)} cannot be read ({error.strerror})")
+
+    for parent, directories, files in os.walk(directory, onerror=note):
+        here = Path(parent)
+        if ".hydra" in directories and (here / ".hydra" / "overrides.yaml").is_file():
+            places.append(here)
+        if EVENTS_FILE in files:
+            events_files.append(here / EVENTS_FILE)
+        # Launchers keep their own copies of jobs in hidden directories (.submitit).
+        directories[:] = sorted(d for d in directories if not d.startswith("."))
+    return places, events_files, unreadable
+
+
+def _require_directory(directory: Path, of: str) -> None:
+    try:
+        if not directory.exists():
+            raise ReportError(f"{directory} does not exist")
+        if not directory.is_dir():
+            raise ReportError(f"{directory} is a file; give the directory of {of}")
+        os.scandir(directory).close()
+    except OSError as error:
+        raise ReportError(f"{directory} cannot be read ({error.strerror})") from None

@@ -1,4 +1,4 @@
-"""What was recorded of one feature in one job."""
+"""What was recorded of one thing that was watched in one job."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from gramscope.events import Event
 from gramscope.events.files import read_events, stem
 from gramscope.report.files import plain
 
-__all__ = ["History", "feature_names", "read_histories"]
+__all__ = ["History", "feature_names", "read_histories", "read_watched"]
 
 
 @dataclass
 class History:
-    """The events of one feature, the latest of each step, in the order of steps."""
+    """The events of what was watched, the latest of each step, in the order of steps."""
 
     feature_key: str
     log_key: str
     directory: Path
     role: str | None = None
-    """Which of several features that were watched together; ``None``: it was watched alone."""
+    """Which of several features that were watched together it is of; ``None``: of all."""
     events: dict[int, Event] = field(default_factory=dict)
 
     @property
@@ -63,15 +63,24 @@ class History:
 
 
 def read_histories(path: Path) -> tuple[list[History], list[str]]:
-    """The histories in one ``events.jsonl``, and what was wrong with the file.
-
-    A step that occurs twice, as after a resume, counts as its later line says. Features that were
-    watched together have a history each.
-    """
+    """A history for each feature in one ``events.jsonl``, and what was wrong with the file."""
     try:
-        events, problems = read_events(path)
+        watched, problems = read_watched(path)
     except OSError as error:
         return [], [f"{path.name} is unreadable ({plain(error.strerror)})"]
+    return [one for history in watched for one in _of_roles(history)], problems
+
+
+def read_watched(path: Path) -> tuple[list[History], list[str]]:
+    """A history for each thing watched in one ``events.jsonl``, and what was wrong with the file.
+
+    A step that occurs twice, as after a resume, counts as its later line says. Features that were
+    watched together are one thing.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    events, problems = read_events(path)
     found: dict[tuple[str, str], History] = {}
     for event in events:
         feature_key, log_key = plain(event.feature_key), plain(event.log_key)
@@ -85,7 +94,7 @@ def read_histories(path: Path) -> tuple[list[History], list[str]]:
         )
     for history in found.values():
         history.events = dict(sorted(history.events.items()))
-    return [one for history in found.values() for one in _of_roles(history)], problems
+    return list(found.values()), problems
 
 
 def _of_roles(history: History) -> list[History]:

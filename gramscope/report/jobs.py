@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gramscope.config.presets import SHARED_DIR, is_gram_target
-from gramscope.events.files import EVENTS_FILE
-from gramscope.report.files import ReportError, plain, read_yaml
+from gramscope.report.files import ReportError, plain, read_yaml, search
 
 __all__ = ["Job", "find_jobs"]
 
@@ -42,8 +40,7 @@ def find_jobs(directory: Path) -> tuple[list[Job], list[str]]:
     Raises:
         ReportError: If it is no directory or holds no job.
     """
-    _require_directory(directory)
-    places, events_files, unreadable = _search(directory)
+    places, events_files, unreadable = search(directory, "a Hydra multirun")
     if not places:
         raise ReportError(
             f"{directory} holds no Hydra job: expected directories with .hydra/overrides.yaml, "
@@ -61,35 +58,6 @@ def find_jobs(directory: Path) -> tuple[list[Job], list[str]]:
         numbered = distinct and job.number is not None
         job.name = str(job.number) if numbered else _path_name(job, directory)
     return ordered, unreadable
-
-
-def _require_directory(directory: Path) -> None:
-    try:
-        if not directory.exists():
-            raise ReportError(f"{directory} does not exist")
-        if not directory.is_dir():
-            raise ReportError(f"{directory} is a file; give the directory of a Hydra multirun")
-        os.scandir(directory).close()
-    except OSError as error:
-        raise ReportError(f"{directory} cannot be read ({error.strerror})") from None
-
-
-def _search(directory: Path) -> tuple[list[Path], list[Path], list[str]]:
-    places, events_files = [], []
-    unreadable: list[str] = []
-
-    def note(error: OSError) -> None:
-        unreadable.append(f"{plain(error.filename)} cannot be read ({error.strerror})")
-
-    for parent, directories, files in os.walk(directory, onerror=note):
-        here = Path(parent)
-        if ".hydra" in directories and (here / ".hydra" / "overrides.yaml").is_file():
-            places.append(here)
-        if EVENTS_FILE in files:
-            events_files.append(here / EVENTS_FILE)
-        # Launchers keep their own copies of jobs in hidden directories (.submitit).
-        directories[:] = sorted(d for d in directories if not d.startswith("."))
-    return places, events_files, unreadable
 
 
 def _read_job(place: Path) -> Job:

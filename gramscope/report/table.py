@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -17,11 +16,10 @@ from rich.text import Text
 from gramscope.diagnosis import format_number, number_of, with_ceiling
 from gramscope.report.summary import bad_ends
 from gramscope.report.sweep import Row, Sweep
+from gramscope.report.terminal import NOT_A_TERMINAL, terminal
 from gramscope.sweep.overrides import short_value
 
 __all__ = ["print_table"]
-
-_NOT_A_TERMINAL = 10_000  # columns: a line that wraps is lost on grep
 
 _FOLDED = 8  # columns: what a text keeps where room is scarce
 
@@ -37,16 +35,11 @@ def print_table(sweep: Sweep) -> None:
 
     Where the terminal is too narrow for a table, each row is a paragraph; nothing is cut off.
     """
-    console = Console(width=None if sys.stdout.isatty() else _NOT_A_TERMINAL)
     headings, columns = zip(*_columns(sweep), strict=True)
-    with console.capture() as captured:
+    with terminal() as console:
         console.print(_layout(console, headings, columns))
         for line in _below(sweep):
             console.print(Text(line, overflow="fold"))
-    # A terminal that knows only ASCII gets question marks rather than an error.
-    encoding = sys.stdout.encoding or "utf-8"
-    text = "\n".join(line.rstrip() for line in captured.get().splitlines())
-    sys.stdout.write(f"{text}\n".encode(encoding, "replace").decode(encoding))
 
 
 def _columns(sweep: Sweep) -> Iterator[tuple[str, _Texts]]:
@@ -88,7 +81,7 @@ def _worst(metric: str, row: Row, ends: _Texts) -> str:
 
 def _layout(console: Console, headings: _Texts, columns: Sequence[_Texts]) -> RenderableType:
     table = _table(headings, columns)
-    unbounded = console.options.update(width=_NOT_A_TERMINAL)
+    unbounded = console.options.update(width=NOT_A_TERMINAL)
     if Measurement.get(console, unbounded, table).maximum <= console.width:
         return table
     # Two numbers below each other, and headings that break, leave texts more room.

@@ -28,6 +28,8 @@ SWEEP = (
     "python train.py -m +callbacks=gram gram/files=run"
     " callbacks.gram.feature_key=teacher_cls_token,student_cls_token"
 )
+# A run that `gramscope diagnose` can be tried on.
+RUN = "python train.py +callbacks=gram gram/files=run callbacks.gram.log_every_n_steps=1"
 # Of the bundled job only composed: no test machine is sure to have these.
 COMPOSED = re.compile(r"--cfg job|trainer=(gpu|ddp)\b|launch=slurm\b|mode=online|address=auto")
 # The bundled job as small as it gets.
@@ -86,8 +88,10 @@ def plan(text: str, before: str = SWEEP) -> tuple[Any, ...] | None:
         return application, text if "--help" in words else _shortened(text)
     if words[:2] == ["gramscope", "sweep-report"] and "…" in text:
         return _owner("train.py"), before, re.sub(r"multirun/\S*", "multirun/*/*", text)
+    if words[:2] == ["gramscope", "diagnose"] and "outputs/some" in text:
+        return _owner("train.py"), RUN, text.replace("outputs/some", "outputs/*/*")
     if words[0] == "gramscope":
-        return None, f"{text} --help" if words[-1] == "sweep-report" else text
+        return None, f"{text} --help" if words[-1] in ("sweep-report", "diagnose") else text
     if words[:2] == ["pip", "list"]:
         return None, text.replace("pip", PIP, 1)
     if words[:2] == ["pip", "install"]:

@@ -30,20 +30,38 @@ def test_what_a_command_needs_is_loaded_when_it_is_called() -> None:
     assert done.stdout == b"[]\n"
 
 
-@pytest.mark.parametrize("command", ["--help", "presets", "sweep-report"])
-def test_it_ends_quietly_when_nobody_reads_on(command: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("--help", 0),
+        ("presets", 0),
+        ("sweep-report {}", 0),
+        ("diagnose {}", 0),
+        ("diagnose {} --json --fail-on duplicates", 0),
+        # Whoever acts on the code may not read.
+        ("diagnose {} --fail-on warming_up", 3),
+        ("diagnose {} {} {} {} {} {} {} {} {} {} --json --fail-on warming_up", 3),
+    ],
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_it_ends_quietly_when_nobody_reads_on(
+    command: str, code: int, unbuffered: str, tmp_path: Path
+) -> None:
     SweepDir(tmp_path).job().log(1)
     reader, pipe = os.pipe()
     os.close(reader)
-    arguments = [command, str(tmp_path)] if command == "sweep-report" else [command]
+    arguments = [word.format(tmp_path) for word in command.split()]
 
     done = subprocess.run(
         [sys.executable, "-m", "gramscope.cli", *arguments],
         stdout=pipe,
         stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
         check=False,
     )
     os.close(pipe)
 
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert (tmp_path / "sweep_report.html").is_file() == (command == "sweep-report")
+    said = [line.split()[:2] for line in done.stderr.splitlines()]
+    assert (done.returncode, said) == (code, [[b"gramscope:", b"--fail-on"]] * len(said))
+    assert bool(said) == (code == 3)
+    assert (tmp_path / "sweep_report.html").is_file() == command.startswith("sweep-report")

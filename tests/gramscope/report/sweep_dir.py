@@ -97,6 +97,6 @@ class JobDir:
 
     def line(self, line: str) -> None:
         """Add a line as it is."""
-        self.gram_dir.mkdir(exist_ok=True)
+        self.gram_dir.mkdir(parents=True, exist_ok=True)
         with (self.gram_dir / EVENTS_FILE).open("a") as file:
             file.write(f"{line}\n")

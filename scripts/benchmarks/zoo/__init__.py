@@ -1,0 +1,1 @@
+"""Small self-supervised trainings, whole and broken on purpose, whose fate is known."""
