@@ -59,11 +59,11 @@ def bands(records: Iterable[Record]) -> dict[str, dict[int, float]]:
 
 
 def damage(record: Record, band: dict[int, float]) -> int | None:
-    """The step at which k-NN is below the band, and is at the next probe as well."""
+    """The first of three probes in a row, or of those up to the end, that are below the band."""
     steps = sorted(record.accuracy)
     below = [record.accuracy[step] < band[step] - MARGIN for step in steps]
     for position, step in enumerate(steps):
-        if all(below[position : position + 2]):
+        if all(below[position : position + 3]) and position < len(steps) - 1:
             return step
     return None
 
