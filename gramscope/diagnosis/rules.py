@@ -1,35 +1,205 @@
-"""One rule for each state: what numbers speak for it."""
+"""One rule for each state: which numbers speak for it. What is not there speaks for nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import nan
 from typing import Literal
 
 from gramscope.diagnosis.course import Course
 from gramscope.diagnosis.state import Evidence
 
-__all__ = ["RULES", "Rule"]
+__all__ = ["RULES", "Case", "Found", "Rule", "has_moved"]
 
-Limits = Mapping[str, float]
-Rule = Callable[[Course, Limits], tuple[Evidence, ...]]
-"""Evidence, or none where a number says otherwise or is not there."""
-
-
-def _is(course: Course, name: str, sign: Literal["below", "above"], limit: float) -> list[Evidence]:
-    value = course[name]
-    holds = value < limit if sign == "below" else value > limit
-    return [Evidence(course.key(name), value, sign, limit)] if holds else []
+Found = tuple[Evidence, ...]
+"""What a rule rests on; nothing: it does not hold."""
 
 
-def non_finite(course: Course, at: Limits) -> tuple[Evidence, ...]:
+@dataclass(frozen=True)
+class Case:
+    """A feature's course, and the limits that it is held to.
+
+    Args:
+        course: Of the feature, or of the model's own numbers.
+        at: Thresholds by name.
+        ease: Factor that makes limits harder to leave than to reach, see the threshold `ease`.
+        backbone: Of the same model, where the feature is behind its head.
+    """
+
+    course: Course
+    at: Mapping[str, float]
+    ease: float = 1.0
+    backbone: Course | None = None
+
+    def below(self, name: str, limit: float, value: float | None = None) -> Found:
+        """Evidence if a number, as usual of late unless given, is below a limit."""
+        value = self.course.usual(name) if value is None else value
+        return self._evidence(name, value, "below", limit, value < limit * self.ease)
+
+    def above(self, name: str, limit: float, value: float | None = None) -> Found:
+        """Evidence if it is above."""
+        value = self.course.usual(name) if value is None else value
+        return self._evidence(name, value, "above", limit, value > limit / self.ease)
+
+    def kept(self, name: str, share: float) -> Found:
+        """Evidence if a number is below a share of what it was at first."""
+        return self.below(name, share * self.course.first.get(name, nan), self.course[name])
+
+    def _evidence(
+        self, name: str, value: float, sign: Literal["below", "above"], limit: float, holds: bool
+    ) -> Found:
+        return (Evidence(self.course.key(name), value, sign, limit),) if holds else ()
+
+
+def _all(*found: Found) -> Found:
+    return sum(found, ()) if all(found) else ()
+
+
+def non_finite(case: Case) -> Found:
     """Rows hold NaN or Inf."""
-    return tuple(_is(course, "nonfinite_rows", "above", 0))
+    return case.above("nonfinite_rows", 0, case.course["nonfinite_rows"])
 
 
-def complete_collapse(course: Course, at: Limits) -> tuple[Evidence, ...]:
-    """The unit vectors hardly vary."""
-    return tuple(_is(course, "spread", "below", 0.01))
+def duplicates(case: Case) -> Found:
+    """Rows are those of other samples, and were before anything was learned."""
+    at, first = case.at, case.course.first
+    spread = first.get("spread", nan)
+    # Where nothing at all spreads, not even rounding tells samples apart: they are the same.
+    tells = spread > at["least_spread"] or spread < 1e-6
+    if tells and first.get("duplicate_share", nan) > at["duplicates"]:
+        return case.above("duplicate_share", at["duplicates"], case.course["duplicate_share"])
+    return ()
 
 
-RULES: dict[str, Rule] = {"non_finite": non_finite, "complete_collapse": complete_collapse}
-"""By state, the gravest first."""
+def views_identical(case: Case) -> Found:
+    """Views have all their variance in common."""
+    return case.above(
+        "view_correlation", case.at["identical_views"], case.course["view_correlation"]
+    )
+
+
+def complete_collapse(case: Case) -> Found:
+    """Unit vectors vary much less than they did."""
+    most = case.course.highest.get("spread", nan)
+    return case.below("spread", case.at["spread_kept"] * most, case.course["spread"])
+
+
+def cluster_collapse(case: Case) -> Found:
+    """Samples that were told apart are the same."""
+    at, course = case.at, case.course
+    were_apart = course.first.get("duplicate_share", nan) < at["duplicates"]
+    if were_apart and course["spread"] > at["least_spread"]:
+        return case.above("duplicate_share", at["duplicates"])
+    return ()
+
+
+def dimensional_collapse(case: Case) -> Found:
+    """Directions are lost, or only a line is left."""
+    at, name = case.at, "effective_rank"
+    lost = "backbone_rank_kept" if case.course.role.endswith("backbone") else "rank_kept"
+    on_a_line = _all(
+        case.below("participation_ratio", at["line_rank"]),
+        case.kept(name, at["line_rank_kept"]),
+    )
+    return case.kept(name, at[lost]) or on_a_line
+
+
+def abrupt_collapse(case: Case) -> Found:
+    """Random weights had more directions a moment ago. Students are jumpy, and not asked."""
+    at, course = case.at, case.course
+    if course.steps > at["abrupt_steps"] or course.role.startswith("student"):
+        return ()
+    return case.kept("effective_rank", at["abrupt_rank_kept"])
+
+
+def abrupt_point(case: Case) -> Found:
+    """They were further apart a moment ago."""
+    at, course = case.at, case.course
+    if course.steps > at["abrupt_steps"] or course.role.startswith("student"):
+        return ()
+    return case.kept("spread", at["spread_kept"])
+
+
+def stalled(case: Case) -> Found:
+    """Features change, but views do not come to agree; or they did, and do no longer."""
+    at, course = case.at, case.course
+    if course.role.endswith("backbone") or not _had_time(case):
+        return ()
+    gained = course.first.get("view_correlation", nan) + at["agreement_gained"]
+    gained = min(gained, at["agreement_had"])
+    most = course.highest_usual.get("view_correlation", nan)
+    lost = at["agreement_kept"] * most if most > at["agreement_had"] else nan
+    return case.below("view_correlation", gained) or case.below("view_correlation", lost)
+
+
+def _had_time(case: Case) -> bool:
+    """Whether training has changed features; half the time will do where it costs the backbone."""
+    events, settled = case.course.events, case.at["settle_events"]
+    costly = case.backbone is not None and bool(
+        Case(case.backbone, case.at).kept("effective_rank", case.at["costly_rank_kept"])
+    )
+    return (costly and events > settled / 2) or (
+        events >= settled and has_moved(case.course, case.at["moved"])
+    )
+
+
+def has_moved(course: Course, share: float) -> bool:
+    """Whether features are no longer what they were at first."""
+    return any(
+        abs(course[name] - first) > share * first
+        for name, first in course.first.items()
+        if name in ("effective_rank", "spread")
+    )
+
+
+def uniform_assignment(case: Case) -> Found:
+    """All prototypes alike, for teacher and student; later than at the start, where it is usual."""
+    at, course = case.at, case.course
+    name, kl = "teacher_entropy_normalised", "teacher_student_kl"
+    rose = course[name] > course.first.get(name, nan) + (1 - at["uniform_entropy"]) / 4
+    if rose or course.events >= at["settle_events"]:
+        return _all(
+            case.above(name, at["uniform_entropy"], course[name]),
+            case.below(kl, at["uniform_kl"], course[kl]),
+        )
+    return ()
+
+
+def single_prototype(case: Case) -> Found:
+    """Hardly more than one prototype is in use."""
+    return case.below("assignment_entropy", case.at["single_entropy"])
+
+
+def teacher_student_divergence(case: Case) -> Found:
+    """What teacher and student make of the same rows has little in common."""
+    if case.course.events < case.at["settle_events"]:
+        return ()
+    return case.below("teacher_student_cka", case.at["teacher_student"])
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What speaks for a state."""
+
+    state: str
+    holds: Callable[[Case], Found]
+    at_once: bool = False
+    """Whether one event is enough."""
+
+
+RULES = (
+    Rule("non_finite", non_finite, at_once=True),
+    Rule("views_identical", views_identical),
+    Rule("duplicates", duplicates),
+    Rule("single_prototype", single_prototype),
+    Rule("uniform_assignment", uniform_assignment),
+    Rule("complete_collapse", complete_collapse),
+    Rule("complete_collapse", abrupt_point, at_once=True),
+    Rule("dimensional_collapse", dimensional_collapse),
+    Rule("dimensional_collapse", abrupt_collapse, at_once=True),
+    Rule("cluster_collapse", cluster_collapse),
+    Rule("teacher_student_divergence", teacher_student_divergence),
+    Rule("stalled", stalled),
+)
+"""Of several that hold the first says what the run's state is."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from gramscope.diagnosis.numbers import format_number
 from gramscope.diagnosis.states import STATES, Kind
@@ -38,6 +39,12 @@ class State:
     evidence: tuple[Evidence, ...] = ()
     intact: tuple[str, ...] = field(default=(), compare=False)
     """Features that were judged as well and are in none such."""
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> State:
+        """From what `dataclasses.asdict` gave, or JSON of it."""
+        evidence = tuple(Evidence(**found) for found in values["evidence"])
+        return cls(**{**values, "evidence": evidence, "intact": tuple(values["intact"])})
 
     @property
     def kind(self) -> Kind:

@@ -112,7 +112,7 @@ def _watched(
     course = list(diagnosis.changes)
     if steps and (not course or course[0][0] > steps[0]):
         course.insert(0, (steps[0], first))
-    wish = getattr(diagnosis, "wish", None)
+    wish = diagnosis.wish
     watched = Watched(directory, file, history, diagnosis.state, course, wish)
     watched.remarks += _remarks(watched, bool(thresholds))
     return watched

@@ -52,7 +52,9 @@ class Residual(nn.Module):
         self.stem = nn.Conv2d(1, DIM, 4, 2)
         self.blocks = nn.ModuleList(
             nn.Sequential(
-                nn.GroupNorm(8, DIM), nn.Conv2d(DIM, DIM, 3, padding=1, groups=8), nn.GELU(),
+                nn.GroupNorm(8, DIM),
+                nn.Conv2d(DIM, DIM, 3, padding=1, groups=8),
+                nn.GELU(),
                 nn.Conv2d(DIM, DIM, 1),
             )
             for _ in range(2)

@@ -26,30 +26,42 @@ class Fault:
     """Share of crops in which there is nothing."""
     half: bool = False
     """Gradients in float16 under a loss scale that nothing lowers."""
+    named: tuple[str, ...] = ()
+    """States that are right names for it."""
 
+
+_COLLAPSE = ("complete_collapse", "dimensional_collapse", "cluster_collapse", "head_collapse")
+_NARROW = ("dimensional_collapse", "head_collapse")
+_POINT = ("single_prototype", "complete_collapse", "head_collapse")
 
 FAULTS: dict[str, Fault] = {
     "healthy": Fault(),
-    "rate_x10": Fault(rate=10),
-    "rate_x100": Fault(rate=100),
-    "fp16_overflow": Fault(half=True),
-    "duplicated": Fault(repeats=4),
-    "empty_crops": Fault(empty=1.0),
-    "half_empty": Fault(empty=0.5),
-    "same_views": Fault(strength=0.0),
-    "no_predictor": Fault(("simsiam", "byol"), {"predictor": False}),
-    "no_stop_gradient": Fault(("simsiam",), {"stop_gradient": False}),
-    "no_variance": Fault(("vicreg",), {"variance": 0.0}),
-    "no_covariance": Fault(("vicreg",), {"covariance": 0.0}),
-    "no_ema": Fault(("byol", "dino"), {"momentum": 0.0}),
-    "frozen_teacher": Fault(("byol", "dino"), {"momentum": 1.0}),
-    "no_centring": Fault(("dino",), {"centring": False}),
-    "no_centring_no_koleo": Fault(("dino",), {"centring": False, "koleo": 0.0}),
-    "teacher_too_hot": Fault(("dino",), {"teacher_temperature": 0.3, "koleo": 0.0}),
-    "teacher_too_cold": Fault(("dino",), {"teacher_temperature": 0.002}),
-    "too_hot": Fault(("simclr",), {"temperature": 20.0}),
-    "no_decorrelation": Fault(("barlow",), {"decorrelation": 0.0}),
-    "unbalanced": Fault(("swav",), {"balanced": False}),
+    "rate_x10": Fault(rate=10, named=(*_COLLAPSE, "stalled")),
+    "rate_x100": Fault(rate=100, named=(*_COLLAPSE, "stalled")),
+    "fp16_overflow": Fault(half=True, named=("non_finite",)),
+    "duplicated": Fault(repeats=4, named=("duplicates",)),
+    "empty_crops": Fault(empty=1.0, named=("duplicates", "complete_collapse")),
+    "half_empty": Fault(empty=0.5, named=("duplicates",)),
+    "same_views": Fault(strength=0.0, named=("views_identical",)),
+    "no_predictor": Fault(("simsiam", "byol"), {"predictor": False}, named=_COLLAPSE),
+    "no_stop_gradient": Fault(("simsiam",), {"stop_gradient": False}, named=_COLLAPSE),
+    "no_variance": Fault(
+        ("vicreg",), {"variance": 0.0}, named=("complete_collapse", "head_collapse", "stalled")
+    ),
+    "no_covariance": Fault(("vicreg",), {"covariance": 0.0}, named=_NARROW),
+    "no_ema": Fault(("byol", "dino"), {"momentum": 0.0}, named=_COLLAPSE),
+    "frozen_teacher": Fault(
+        ("byol", "dino"), {"momentum": 1.0}, named=("teacher_student_divergence",)
+    ),
+    "no_centring": Fault(("dino",), {"centring": False}, named=_POINT),
+    "no_centring_no_koleo": Fault(("dino",), {"centring": False, "koleo": 0.0}, named=_POINT),
+    "teacher_too_hot": Fault(
+        ("dino",), {"teacher_temperature": 0.3, "koleo": 0.0}, named=("uniform_assignment",)
+    ),
+    "teacher_too_cold": Fault(("dino",), {"teacher_temperature": 0.002}, named=_POINT),
+    "too_hot": Fault(("simclr",), {"temperature": 20.0}, named=("stalled",)),
+    "no_decorrelation": Fault(("barlow",), {"decorrelation": 0.0}, named=_NARROW),
+    "unbalanced": Fault(("swav",), {"balanced": False}, named=_COLLAPSE),
 }
 
 

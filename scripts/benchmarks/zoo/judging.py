@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gramscope.diagnosis import Diagnosis
 
-__all__ = ["BASELINES", "Record", "alarm_of", "bands", "baseline_of", "damage", "events", "read"]
+__all__ = [
+    "BASELINES",
+    "HEALTHY",
+    "WATCHERS",
+    "Alarm",
+    "Record",
+    "Verdict",
+    "damage",
+    "read",
+    "read_verdicts",
+    "verdicts",
+    "write",
+]
 
+_COLUMNS = ("cell", "fault", "seed", "learned", "damage")
+
+HEALTHY = "healthy"
 MARGIN = 0.03
 """By how much k-NN has to be below the lowest healthy seed: two standard errors of 1000 images."""
 
@@ -29,10 +46,32 @@ class Record:
     loss: dict[int, float]
     numbers: dict[str, dict[int, dict[str, float]]]
 
+
+class Alarm(NamedTuple):
+    """Who first said that something is wrong, and when."""
+
+    step: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a training, and what each watcher said."""
+
+    cell: str
+    fault: str
+    seed: int
+    learned: float
+    """What k-NN gained on random weights."""
+    damage: int | None
+    """The step from which on it is damaged."""
+    seen: dict[str, Alarm | None]
+    """By watcher; without those that had no numbers to look at."""
+
     @property
     def healthy(self) -> bool:
         """Whether nothing was broken."""
-        return self.fault == "healthy"
+        return self.fault == HEALTHY
 
 
 def read(path: Path) -> Record:
@@ -48,59 +87,121 @@ def _by_step(series: dict[str, Any]) -> dict[int, Any]:
     return {int(step): value for step, value in series.items()}
 
 
-def bands(records: Iterable[Record]) -> dict[str, dict[int, float]]:
+def _lowest(records: Iterable[Record]) -> dict[str, dict[int, float]]:
     """By cell and step, the lowest accuracy of its healthy seeds."""
     lowest: dict[str, dict[int, float]] = defaultdict(dict)
     for record in records:
-        if record.healthy:
+        if record.fault == HEALTHY:
             for step, value in record.accuracy.items():
                 lowest[record.cell][step] = min(value, lowest[record.cell].get(step, 1.0))
     return lowest
 
 
-def damage(record: Record, band: dict[int, float]) -> int | None:
-    """The step at which k-NN is below the band, and is at the next probe as well."""
+def damage(record: Record, lowest: dict[int, float]) -> int | None:
+    """The first of three probes in a row, or of two at the end, below the lowest healthy seed."""
     steps = sorted(record.accuracy)
-    below = [record.accuracy[step] < band[step] - MARGIN for step in steps]
+    below = [record.accuracy[step] < lowest[step] - MARGIN for step in steps]
     for position, step in enumerate(steps):
-        if all(below[position : position + 2]):
+        if all(below[position : position + 3]) and position < len(steps) - 1:
             return step
     return None
 
 
-def alarm_of(record: Record, what: str = "128", every: int = 10) -> tuple[int, str] | None:
-    """The first alarm of a diagnosis, and its name."""
+def alarm_of(record: Record, what: str = "128", every: int = 10) -> Alarm | None:
+    """The first alarm of a diagnosis; ``what``: the rows that numbers are made of."""
     diagnosis = Diagnosis()
-    for step, numbers in events(record, what, every):
+    for step, numbers in _events(record, what, every):
         state = diagnosis.update(step, numbers)
         if state.alarm:
-            return step, state.name
+            return Alarm(step, state.name)
     return None
 
 
-def events(record: Record, what: str, every: int) -> Iterator[tuple[int, dict[str, float]]]:
-    """A training's numbers at step 1 and at every so many."""
+def baseline_of(record: Record, name: str) -> Alarm | None:
+    """The first step at which one of `BASELINES` holds of the (teacher's) head."""
+    for step, numbers in _events(record, "128", 10):
+        head = _head(numbers)
+        if head and BASELINES[name](head):
+            return Alarm(step, name)
+    return None
+
+
+def _events(record: Record, what: str, every: int) -> Iterator[tuple[int, dict[str, float]]]:
     for step, numbers in sorted(record.numbers[what].items()):
         if step == 1 or step % every == 0:
             yield step, numbers
 
 
-def _usual(n: dict[str, float]) -> bool:
-    return n["offdiag_mean"] >= 0.995 and n["offdiag_std"] <= 0.01
+def _head(numbers: dict[str, float]) -> dict[str, float]:
+    for role in ("teacher_head", "head"):
+        if f"{role}/offdiag_mean" in numbers:
+            start = f"{role}/"
+            return {k.removeprefix(start): v for k, v in numbers.items() if k.startswith(start)}
+    return {}
 
 
 BASELINES: dict[str, Callable[[dict[str, float]], bool]] = {
-    "mean ≥ 0.995 and std ≤ 0.01": _usual,
+    "mean ≥ 0.995 and std ≤ 0.01": lambda n: (
+        n["offdiag_mean"] >= 0.995 and n["offdiag_std"] <= 0.01
+    ),
     "effective rank < 2": lambda n: n["effective_rank"] < 2,
-    "effective rank < 25 % of its ceiling": lambda n: n["effective_rank_share"] < 0.25,
+    "effective rank < 25 % of ceiling": lambda n: n["effective_rank_share"] < 0.25,
 }
-"""Rules that people use, on the head's numbers."""
+"""Rules that people use."""
+
+WATCHERS: dict[str, Callable[[Record], Alarm | None]] = {
+    "diagnosis": alarm_of,
+    "views not known": lambda record: alarm_of(record, "128 without views"),
+    "every 50 steps": lambda record: alarm_of(record, every=50),
+    "every 100 steps": lambda record: alarm_of(record, every=100),
+    **{f"N = {rows}": partial(alarm_of, what=rows) for rows in ("32", "64", "512")},
+    **{name: partial(baseline_of, name=name) for name in BASELINES},
+}
+"""Who looks at a training; unless it is said, at 128 rows every 10 steps, views known."""
 
 
-def baseline_of(record: Record, rule: Callable[[dict[str, float]], bool]) -> int | None:
-    """The first step at which a rule holds."""
-    for step, numbers in events(record, "128", 10):
-        head = {k.rpartition("/")[2]: v for k, v in numbers.items() if "student" not in k and "head/" in k}
-        if "offdiag_mean" in head and rule(head):
-            return step
-    return None
+def verdicts(records: Sequence[Record]) -> list[Verdict]:
+    """What became of trainings, and who said so."""
+    lowest = _lowest(records)
+    return [_verdict(record, lowest[record.cell]) for record in records if record.cell in lowest]
+
+
+def _verdict(record: Record, lowest: dict[int, float]) -> Verdict:
+    seen = {name: watch(record) for name, watch in WATCHERS.items() if _can(name, record)}
+    learned = record.accuracy[max(record.accuracy)] - record.accuracy[min(record.accuracy)]
+    return Verdict(record.cell, record.fault, record.seed, learned, damage(record, lowest), seen)
+
+
+def _can(watcher: str, record: Record) -> bool:
+    return not watcher.startswith("N = ") or watcher.removeprefix("N = ") in record.numbers
+
+
+def write(path: Path, found: Sequence[Verdict]) -> None:
+    """Keep verdicts as a table."""
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow([*_COLUMNS, *WATCHERS])
+        for v in sorted(found, key=lambda v: (v.cell, v.fault, v.seed)):
+            of = [_written(v.seen[name]) if name in v.seen else "" for name in WATCHERS]
+            rows.writerow([v.cell, v.fault, v.seed, f"{v.learned:.4f}", v.damage or "", *of])
+
+
+def read_verdicts(path: Path) -> list[Verdict]:
+    """What `write` kept."""
+    with path.open(newline="") as file:
+        return [_read_verdict(row) for row in csv.DictReader(file)]
+
+
+def _written(alarm: Alarm | None) -> str:
+    return f"{alarm.step} {alarm.name}" if alarm else "-"
+
+
+def _read_verdict(row: dict[str, str]) -> Verdict:
+    seen = {}
+    for name in WATCHERS:
+        if row[name]:
+            step, _, state = row[name].partition(" ")
+            seen[name] = Alarm(int(step), state) if state else None
+    damaged = int(row["damage"]) if row["damage"] else None
+    of = (row["cell"], row["fault"], int(row["seed"]), float(row["learned"]))
+    return Verdict(*of, damaged, seen)

@@ -109,7 +109,9 @@ class BarlowTwins(Method):
 class SwAV(Method):
     """Caron et al., NeurIPS 2020: each view's balanced assignment is predicted from the other."""
 
-    def __init__(self, backbone: nn.Module, balanced: bool = True, temperature: float = 0.1) -> None:
+    def __init__(
+        self, backbone: nn.Module, balanced: bool = True, temperature: float = 0.1
+    ) -> None:
         super().__init__(backbone)
         self.prototypes = nn.Parameter(functional.normalize(torch.randn(PROTOTYPES // 4, DIM)))
         self.balanced, self.temperature = balanced, temperature
