@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-__all__ = ["require_visible"]
+__all__ = ["NUMBERS", "require_visible"]
 
 _ROLES = {
     "teacher and student": (r"^teacher(?=_|$)", "student"),
@@ -16,8 +16,20 @@ _ROLES = {
 }
 """What the name of one feature becomes in that of its opposite."""
 
-_NUMBERS = {"views": "views", "teacher and student": "roles", "logits": "logits"}
-"""What the numbers need that a state of such needs rests on."""
+NUMBERS = {
+    "complete_collapse": ("spread",),
+    "dimensional_collapse": ("effective_rank",),
+    "cluster_collapse": ("duplicate_share", "spread"),
+    "head_collapse": ("effective_rank",),
+    "duplicates": ("duplicate_share", "spread"),
+    "non_finite": ("nonfinite_rows",),
+    "views_identical": ("view_correlation",),
+    "stalled": ("view_correlation",),
+    "teacher_student_divergence": ("teacher_student_cka",),
+    "uniform_assignment": ("teacher_entropy_normalised", "teacher_student_kl"),
+    "single_prototype": ("assignment_entropy",),
+}
+"""Which numbers a state is never seen without."""
 
 
 def require_visible(
@@ -52,10 +64,8 @@ def _lacking(state: str, watched: Mapping[str, str], metrics: str | tuple[str, .
         return f"{one} and {other} among `features` of a RepresentationMonitor"
     if needs == "logits" and len([r for r in watched if not r.endswith("backbone")]) < 2:
         return "the logits of teacher and student among `features` of a RepresentationMonitor"
-    kind = _NUMBERS.get(needs)
-    if kind is not None and not _has(kind, metrics):
-        return f"numbers of {kind}, which `metrics` leaves out"
-    return None
+    absent = [name for name in NUMBERS.get(state, ()) if not _has(name, metrics)]
+    return f"{' and '.join(absent)}, which `metrics` leaves out" if absent else None
 
 
 def _opposite(role: str, needs: str) -> str | None:
@@ -64,9 +74,7 @@ def _opposite(role: str, needs: str) -> str | None:
     return opposite if found else None
 
 
-def _has(kind: str, metrics: str | tuple[str, ...]) -> bool:
-    from gramscope.diagnosis import NUMBERS
-
-    if isinstance(metrics, str):
-        return metrics == "standard"
-    return any(NUMBERS[name].needs == kind for name in metrics)
+def _has(number: str, metrics: str | tuple[str, ...]) -> bool:
+    if metrics == "gram":
+        return number == "nonfinite_rows"
+    return metrics == "standard" or number in metrics

@@ -64,8 +64,8 @@ class Event:
     """The run's state, of which `diagnosis` is the name."""
     before: State | None = None
     """The state that has ended with this event, if one has."""
-    memory: dict[str, Any] | None = None
-    """What the diagnosis knows of the run so far; gone once the event is accounted for."""
+    memory: str | None = None
+    """What the diagnosis knows of the run so far, as JSON; gone once that is accounted for."""
     kept: bool = False
     """Whether it is among the files below `save_dir`."""
     picture: Path | None = None

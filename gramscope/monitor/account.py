@@ -29,8 +29,8 @@ class Account:
         """What there is to say of it; empty before the first such event."""
         self.diagnoses: list[tuple[int, str]] = []
         """At which steps it changed, and to which."""
-        self.memory: dict[str, Any] | None = None
-        """What the diagnosis knew then, to go on from."""
+        self.memory: str | None = None
+        """What the diagnosis knew then, to go on from, as JSON."""
         self._under_way: dict[int, None] = {}
 
     def __getstate__(self) -> dict[str, Any]:

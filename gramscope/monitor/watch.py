@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import Mapping
@@ -36,8 +37,8 @@ class Watch:
         """Go on by an event's numbers, and tell it the state that the run is in."""
         diagnosis = self._diagnosis = self._diagnosis or self._begun(event.step)
         state = diagnosis.update(event.step, event.metrics)
-        event.memory = diagnosis.memory()
-        if (state.name, state.role) != (self._before.name, self._before.role):
+        event.memory = json.dumps(diagnosis.memory())  # as it is now, for another thread
+        if state.name != self._before.name:
             event.before, event.change = self._before, _as_json(state)
         event.diagnosis, event.state = state.name, state
         self._before = state  # last: a change that could not be told is told with the next event
@@ -47,7 +48,7 @@ class Watch:
         """A new one, which knows what was before if this goes on from there."""
         diagnosis = Diagnosis(self._thresholds)
         if self._account.memory is not None and step > self._account.last_step:
-            diagnosis.recall(self._account.memory)
+            diagnosis.recall(json.loads(self._account.memory))
             self._before = diagnosis.state
         return diagnosis
 
