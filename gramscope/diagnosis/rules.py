@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import nan
-from typing import Literal
 
 from gramscope.diagnosis.course import Course
+from gramscope.diagnosis.numbers import format_number
 from gramscope.diagnosis.state import Evidence
 
 __all__ = ["RULES", "Case", "Found", "Rule", "has_moved"]
@@ -32,24 +32,23 @@ class Case:
     ease: float = 1.0
     backbone: Course | None = None
 
-    def below(self, name: str, limit: float, value: float | None = None) -> Found:
+    def below(self, name: str, limit: float, why: str = "", value: float | None = None) -> Found:
         """Evidence if a number, as usual of late unless given, is below a limit."""
         value = self.course.usual(name) if value is None else value
-        return self._evidence(name, value, "below", limit, value < limit * self.ease)
+        limit *= self.ease
+        return (Evidence(self.course.key(name), value, "below", limit, why),) * (value < limit)
 
     def above(self, name: str, limit: float, value: float | None = None) -> Found:
         """Evidence if it is above."""
         value = self.course.usual(name) if value is None else value
-        return self._evidence(name, value, "above", limit, value > limit / self.ease)
+        limit /= self.ease
+        return (Evidence(self.course.key(name), value, "above", limit),) * (value > limit)
 
     def kept(self, name: str, share: float) -> Found:
         """Evidence if a number is below a share of what it was at first."""
-        return self.below(name, share * self.course.first.get(name, nan), self.course[name])
-
-    def _evidence(
-        self, name: str, value: float, sign: Literal["below", "above"], limit: float, holds: bool
-    ) -> Found:
-        return (Evidence(self.course.key(name), value, sign, limit),) if holds else ()
+        first = self.course.first.get(name, nan)
+        why = f"= {share:.0%} of {format_number(name, first)} at first"
+        return self.below(name, share * first, why, self.course[name])
 
 
 def _all(*found: Found) -> Found:
@@ -81,8 +80,9 @@ def views_identical(case: Case) -> Found:
 
 def complete_collapse(case: Case) -> Found:
     """Unit vectors vary much less than they did."""
-    most = case.course.highest.get("spread", nan)
-    return case.below("spread", case.at["spread_kept"] * most, case.course["spread"])
+    most, share = case.course.highest.get("spread", nan), case.at["spread_kept"]
+    why = f"= {share:.0%} of {format_number('spread', most)} at most"
+    return case.below("spread", share * most, why, case.course["spread"])
 
 
 def cluster_collapse(case: Case) -> Found:
@@ -126,11 +126,13 @@ def stalled(case: Case) -> Found:
     at, course = case.at, case.course
     if course.role.endswith("backbone") or not _had_time(case):
         return ()
-    gained = course.first.get("view_correlation", nan) + at["agreement_gained"]
-    gained = min(gained, at["agreement_had"])
-    most = course.highest_usual.get("view_correlation", nan)
+    name = "view_correlation"
+    first, most = course.first.get(name, nan), course.highest_usual.get(name, nan)
+    gained = min(first + at["agreement_gained"], at["agreement_had"])
     lost = at["agreement_kept"] * most if most > at["agreement_had"] else nan
-    return case.below("view_correlation", gained) or case.below("view_correlation", lost)
+    return case.below(name, gained, f"after {format_number(name, first)} at first") or case.below(
+        name, lost, f"after {format_number(name, most)} at most"
+    )
 
 
 def _had_time(case: Case) -> bool:
@@ -161,7 +163,7 @@ def uniform_assignment(case: Case) -> Found:
     if rose or course.events >= at["settle_events"]:
         return _all(
             case.above(name, at["uniform_entropy"], course[name]),
-            case.below(kl, at["uniform_kl"], course[kl]),
+            case.below(kl, at["uniform_kl"], value=course[kl]),
         )
     return ()
 

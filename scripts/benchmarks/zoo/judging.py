@@ -16,6 +16,7 @@ from gramscope.diagnosis import Diagnosis
 __all__ = [
     "BASELINES",
     "HEALTHY",
+    "MARGIN",
     "WATCHERS",
     "Alarm",
     "Record",

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from zoo.faults import FAULTS
-from zoo.judging import HEALTHY, WATCHERS, Verdict
+from zoo.judging import HEALTHY, MARGIN, WATCHERS, Verdict
 from zoo.training import STEPS
 
 __all__ = ["by_fault", "by_name", "by_watcher", "judged"]
@@ -18,16 +18,11 @@ Row = dict[str, object]
 def judged(found: Sequence[Verdict]) -> tuple[list[Verdict], list[str]]:
     """Verdicts of cells in which health can be told, and the names of the others.
 
-    Where healthy seeds end below random weights on average, the method is none for that data and
+    Where a healthy seed ends clearly below random weights, the method is none for that data and
     encoder, and what is below its healthy seeds is not damage.
     """
-    cells = {v.cell for v in found}
-    poor = sorted(cell for cell in cells if _learned(found, cell) <= 0)
+    poor = sorted({v.cell for v in found if v.healthy and v.learned < -MARGIN})
     return [v for v in found if v.cell not in poor], poor
-
-
-def _learned(found: Iterable[Verdict], cell: str) -> float:
-    return statistics.mean(v.learned for v in found if v.cell == cell and v.healthy)
 
 
 def by_watcher(found: Sequence[Verdict]) -> list[Row]:
