@@ -46,9 +46,12 @@ class Case:
 
     def kept(self, name: str, share: float) -> Found:
         """Evidence if a number is below a share of what it was at first."""
-        first = self.course.first.get(name, nan)
-        why = f"= {share:.0%} of {format_number(name, first)} at first"
-        return self.below(name, share * first, why, self.course[name])
+        return self.of(name, share, self.course.first.get(name, nan), "at first")
+
+    def of(self, name: str, share: float, reference: float, when: str) -> Found:
+        """Evidence if a number is below a share of what it was at another time."""
+        why = f"= {share * self.ease:.0%} of {format_number(name, reference)} {when}"
+        return self.below(name, share * reference, why, self.course[name])
 
 
 def _all(*found: Found) -> Found:
@@ -80,9 +83,8 @@ def views_identical(case: Case) -> Found:
 
 def complete_collapse(case: Case) -> Found:
     """Unit vectors vary much less than they did."""
-    most, share = case.course.highest.get("spread", nan), case.at["spread_kept"]
-    why = f"= {share:.0%} of {format_number('spread', most)} at most"
-    return case.below("spread", share * most, why, case.course["spread"])
+    most = case.course.highest.get("spread", nan)
+    return case.of("spread", case.at["spread_kept"], most, "at most")
 
 
 def cluster_collapse(case: Case) -> Found:

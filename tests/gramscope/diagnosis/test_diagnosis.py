@@ -193,7 +193,7 @@ def test_a_head_that_collapses_alone_has_a_name_of_its_own() -> None:
     state = follow(_of_head_and_backbone((40, 40, 38))).state
     assert (state.name, state.role) == ("head_collapse", "teacher_head")
     assert state.intact == ("teacher_backbone",)
-    assert "teacher head" in state.text
+    assert "Intact: teacher backbone." in state.text
 
 
 def test_a_collapse_of_both_is_one_of_the_backbone() -> None:
