@@ -40,6 +40,7 @@ class Objective(nn.Module):
         dino_weight: Weight of the DINO loss.
         ibot_weight: Weight of the iBOT loss.
         koleo_weight: Weight of KoLeo.
+        center_momentum: Share of the old centre that each batch keeps; at 1 there is no centring.
 
     Raises:
         ValueError: If `centering` is unknown.
@@ -53,6 +54,7 @@ class Objective(nn.Module):
         dino_weight: float = 1.0,
         ibot_weight: float = 1.0,
         koleo_weight: float = 0.1,
+        center_momentum: float = 0.9,
     ) -> None:
         super().__init__()
         if centering not in _CENTERINGS:
@@ -61,9 +63,11 @@ class Objective(nn.Module):
             )
         dino, ibot = num_prototypes
         self.dino_targets: SinkhornKnopp | Centering = (
-            SinkhornKnopp() if centering == "sinkhorn" else Centering(dino)
+            SinkhornKnopp() if centering == "sinkhorn" else Centering(dino, center_momentum)
         )
-        self.ibot_targets = SinkhornKnopp() if centering == "sinkhorn" else Centering(ibot)
+        self.ibot_targets = (
+            SinkhornKnopp() if centering == "sinkhorn" else Centering(ibot, center_momentum)
+        )
         self.student_temperature = student_temperature
         self.dino_weight = dino_weight
         self.ibot_weight = ibot_weight

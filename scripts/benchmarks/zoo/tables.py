@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 from zoo.faults import FAULTS
 from zoo.judging import HEALTHY, MARGIN, WATCHERS, Verdict
-from zoo.training import STEPS
 
 __all__ = ["by_fault", "by_name", "by_watcher", "judged"]
 
@@ -56,6 +55,7 @@ def _fault(name: str, found: Sequence[Verdict], watcher: str) -> Row:
     damaged = [v for v in found if v.damage and not v.healthy]
     alarmed = [v for v in found if v.seen[watcher]]
     leads = [_lead(v, watcher) for v in damaged if v.seen[watcher]]
+    shares = [100 * _lead(v, watcher) / v.steps for v in damaged if v.seen[watcher]]
     named = _count(alarmed, lambda v: _name(v, watcher) in FAULTS[name].named)
     return {
         "fault": name.replace("_", " "),
@@ -64,7 +64,7 @@ def _fault(name: str, found: Sequence[Verdict], watcher: str) -> Row:
         "found": _count(damaged, lambda v: v.seen[watcher] is not None),
         "at or before": _count(damaged, lambda v: _lead(v, watcher) >= 0),
         "lead, steps": int(statistics.median(leads)) if leads else None,
-        "lead, % of run": round(100 * statistics.median(leads) / STEPS) if leads else None,
+        "lead, % of run": round(statistics.median(shares)) if shares else None,
         "alarms without damage": len(alarmed) - sum(bool(v.damage) for v in alarmed),
         "right name": None if name == HEALTHY else named,
     }
@@ -94,7 +94,7 @@ def _lead(verdict: Verdict, watcher: str) -> int:
     """Steps from alarm to damage; very late where there was no alarm."""
     alarm = verdict.seen[watcher]
     assert verdict.damage is not None
-    return verdict.damage - alarm.step if alarm else -STEPS
+    return verdict.damage - alarm.step if alarm else -verdict.steps
 
 
 def _count(found: Iterable[Verdict], holds: Callable[[Verdict], bool]) -> str:
