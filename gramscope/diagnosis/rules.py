@@ -48,10 +48,12 @@ class Case:
         """Evidence if a number is below a share of what it was at first."""
         return self.of(name, share, self.course.first.get(name, nan), "at first")
 
-    def of(self, name: str, share: float, reference: float, when: str) -> Found:
+    def of(
+        self, name: str, share: float, reference: float, when: str, *, usual: bool = False
+    ) -> Found:
         """Evidence if a number is below a share of what it was at another time."""
         why = f"= {share * self.ease:.0%} of {format_number(name, reference)} {when}"
-        return self.below(name, share * reference, why, self.course[name])
+        return self.below(name, share * reference, why, None if usual else self.course[name])
 
 
 def _all(*found: Found) -> Found:
@@ -131,10 +133,11 @@ def stalled(case: Case) -> Found:
     name = "view_correlation"
     first, most = course.first.get(name, nan), course.highest_usual.get(name, nan)
     gained = min(first + at["agreement_gained"], at["agreement_had"])
-    lost = at["agreement_kept"] * most if most > at["agreement_had"] else nan
-    return case.below(name, gained, f"after {format_number(name, first)} at first") or case.below(
-        name, lost, f"after {format_number(name, most)} at most"
-    )
+    if most < gained * case.ease:
+        return case.below(name, gained, f"after {format_number(name, first)} at first")
+    if most > at["agreement_had"]:
+        return case.of(name, at["agreement_kept"], most, "at most", usual=True)
+    return ()
 
 
 def _had_time(case: Case) -> bool:
