@@ -149,6 +149,13 @@ def wandb_history(directory: Path, *, patience_s: float = 30.0) -> list[dict[str
     return [_wandb_row(r.history) for r in records if r.WhichOneof("record_type") == "history"]
 
 
+def wandb_alerts(directory: Path, *, patience_s: float = 30.0) -> list[tuple[str, str, str]]:
+    """Title, text and level of every alert of the one offline W&B run below ``directory``."""
+    records = _wandb_records(directory, patience_s)
+    alerts = [r.alert for r in records if r.WhichOneof("record_type") == "alert"]
+    return [(alert.title, alert.text, alert.level) for alert in alerts]
+
+
 def wandb_run(directory: Path, *, patience_s: float = 30.0) -> dict[str, Any]:
     """Name, group, tags and config of the one offline W&B run below ``directory``."""
     run: dict[str, Any] = {"config": {}}

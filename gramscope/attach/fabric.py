@@ -13,8 +13,12 @@ from typing import Any
 from torch import nn
 
 from gramscope.callbacks._lightning import rank_zero_info
-from gramscope.callbacks.loggers import Publisher
-from gramscope.callbacks.monitors import directory_for, monitor_for, warn_of_directory
+from gramscope.callbacks.monitors import (
+    directory_for,
+    monitor_for,
+    publisher_for,
+    warn_of_directory,
+)
 from gramscope.config import reminder
 from gramscope.config.callbacks import MonitorConfig
 from gramscope.monitor import Monitor
@@ -73,6 +77,8 @@ class FabricGramMatrix:
             atexit.register(self.close)  # of any other, before the monitor's own end
             said = f"{self._asked} asks for {self.config.what}"
             rank_zero_info(f"gramscope: {said}, which this Fabric now watches.")
+            if self.config.stop_on:
+                rank_zero_info("gramscope: a loop of Fabric's cannot be stopped by `stop_on`.")
         self._listen()
 
     @guarded()
@@ -151,7 +157,7 @@ class FabricGramMatrix:
 
     def _make_monitor(self, fabric: Any) -> Monitor:
         config = self.config
-        publisher = Publisher(fabric.loggers, "representation")
+        publisher = publisher_for(config, fabric.loggers, "representation")
         save_dir = directory_for(config, fabric.loggers, "")
         if save_dir is not None and config.save_dir is None and fabric.is_global_zero:
             warn_of_directory(config.log_key, save_dir, "")

@@ -16,16 +16,23 @@ from gramscope.callbacks._lightning import Callback, rank_zero_info
 from gramscope.callbacks.cadence import Cadence
 from gramscope.callbacks.cost import Cost
 from gramscope.callbacks.ending import Ending
-from gramscope.callbacks.findings import findings
+from gramscope.callbacks.findings import findings, verdict
 from gramscope.callbacks.loggers import Publisher
 from gramscope.callbacks.meeting import make_engine, root_of, said_if_long
-from gramscope.callbacks.monitors import directory_for, monitor_for, warn_of_directory
+from gramscope.callbacks.monitors import (
+    directory_for,
+    monitor_for,
+    publisher_for,
+    warn_of_directory,
+)
 from gramscope.callbacks.parcel import Parcel
 from gramscope.callbacks.seen import Seen
 from gramscope.callbacks.source import FeatureSource
+from gramscope.callbacks.stopping import Stopping
 from gramscope.config import reminder
 from gramscope.config.callbacks import MonitorConfig, watching
 from gramscope.config.names import Names, names, same
+from gramscope.diagnosis import State
 from gramscope.events.files import directory_of
 from gramscope.monitor import Engine, Monitor
 from gramscope.monitor.boundary import guarded
@@ -37,6 +44,11 @@ __all__ = ["MonitorCallback"]
 log = logging.getLogger(__name__)
 
 _ATTACHED = "gramscope: {} asks for {}, which this Trainer now watches."
+
+_STOPPED = (
+    "Training is stopped at step %d on all ranks, as `stop_on` asks: %s since step %d. "
+    "Checkpoint: %s"
+)
 
 _LAST_S = 5.0
 """Seconds to wait for the last events after an exception: a scheduler may be about to kill us."""
@@ -56,6 +68,8 @@ class _Fit:
     """The due step that is still to be handed over."""
     trouble: Exception | None = None
     """What went wrong in the optimizer step under way."""
+    end: State | None = None
+    """The state because of which training is to end; on rank 0."""
 
 
 class MonitorCallback(Callback):
@@ -102,8 +116,28 @@ class MonitorCallback(Callback):
     @property
     @guarded(list)
     def findings(self) -> list[tuple[str, str]]:
-        """What the latest numbers say of each feature, in a sentence: rank, and views if known."""
-        return findings(self.config.watched, self._seen.account.latest)
+        """The diagnosis, and what the latest numbers say of each feature: rank, views if known."""
+        account = self._seen.account
+        found = verdict(account.diagnosis, account.diagnosis_text)
+        return found + findings(self.config.watched, account.latest)
+
+    @property
+    @guarded(lambda: "warming_up")
+    def diagnosis(self) -> str:
+        """Name of the run's present state; `warming_up` before the first event; rank 0 only."""
+        return self._seen.account.diagnosis
+
+    @property
+    @guarded(list)
+    def diagnoses(self) -> list[tuple[int, str]]:
+        """Steps at which the state changed, and to which; rank 0 only."""
+        return list(self._seen.account.diagnoses)
+
+    @property
+    @guarded(str)
+    def stopped(self) -> str:
+        """Name of the state because of which the last fit was stopped, if it was; rank 0 only."""
+        return self._seen.stopped
 
     @property
     @guarded(dict)
@@ -146,7 +180,7 @@ class MonitorCallback(Callback):
         if cost := self.overhead_ms:
             line += f"; training thread {cost['median']:.2f} ms an event (median)"
             line += f", {cost['max']:.2f} ms (max)"
-        return line
+        return f"{line}; diagnosis {self.diagnosis}" if self._seen.account.memory else line
 
     @property
     @override
@@ -198,6 +232,7 @@ class MonitorCallback(Callback):
     @guarded(by="stay_off")
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         if self._fit is None:
+            Stopping.join(trainer)  # first: whatever fails, every rank takes part in that
             self._meet(trainer)
             self._fit = self._start(trainer, pl_module)
 
@@ -225,7 +260,7 @@ class MonitorCallback(Callback):
         if self._fit is not None:
             with self._seen.cost:
                 self._end_batch(self._fit, trainer, outputs)
-            self._fit.monitor.finished()
+            self._publish(self._fit)
 
     @override
     @guarded()
@@ -309,8 +344,8 @@ class MonitorCallback(Callback):
         if engine is None:  # the first could not start, and has said so
             return None
         seen = self._seen
-        seen.names, seen.cost = names(configs)[siblings.index(self)], Cost()
-        publisher = Publisher(trainer.loggers, seen.names.prefix)
+        seen.names, seen.cost, seen.stopped = names(configs)[siblings.index(self)], Cost(), ""
+        publisher = publisher_for(self.config, trainer.loggers, seen.names.prefix)
         self._monitor = self._make_monitor(trainer, engine, publisher)
         source = FeatureSource(trainer, pl_module, self.config, self._monitor, seen.cost)
         cadence = Cadence(self.config.log_every_n_steps, self.config.metrics_every_n_steps)
@@ -335,6 +370,11 @@ class MonitorCallback(Callback):
             self._hand_over(fit, fit.trouble or capture)
             fit.trouble = None
 
+    def _publish(self, fit: _Fit) -> None:
+        for event in fit.monitor.finished():
+            if event.state is not None and event.state.name in self.config.stop_on:
+                fit.end = fit.end or event.state
+
     def _advance(self, fit: _Fit, trainer: Any) -> bool:
         """Whether an optimizer step was completed; notes it if that is due."""
         stepped, due = fit.cadence.advance(trainer)
@@ -347,6 +387,18 @@ class MonitorCallback(Callback):
         if fit.due is not None:
             fit.monitor.submit(fit.due, taken, draw=fit.cadence.draws)
             fit.due = None
+
+    @property
+    def asks_to_stop(self) -> State | None:
+        """The state because of which training is to end; ``None``: it may go on; on rank 0."""
+        return None if self._fit is None else self._fit.end
+
+    def say_stop(self, step: int, checkpoint: str) -> None:
+        """Say why training ends, where it is this callback that wants it to."""
+        if (state := self.asks_to_stop) is not None:
+            self._seen.stopped = state.name
+            why = ": ".join(filter(None, (self.config.watched.get(""), state.title)))
+            log.warning(_STOPPED, step, why, state.since, checkpoint)
 
     def break_off(self) -> None:
         """End after an exception."""

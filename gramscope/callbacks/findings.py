@@ -1,10 +1,21 @@
-"""What an event's numbers say of a feature, in a sentence."""
+"""What an event's numbers say of a feature, and of the run, in a sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-__all__ = ["findings"]
+__all__ = ["findings", "verdict"]
+
+
+def verdict(diagnosis: str, text: str) -> list[tuple[str, str]]:
+    """A label and what the diagnosis says; nothing before it has been made.
+
+    Args:
+        diagnosis: Name of the state.
+        text: All that there is to say of it; empty before the first event.
+    """
+    said = diagnosis if diagnosis == "healthy" else text
+    return [("diagnosis", said)] if text else []
 
 
 def findings(watched: Mapping[str, str], latest: Mapping[str, float]) -> list[tuple[str, str]]:

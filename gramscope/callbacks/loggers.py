@@ -16,6 +16,7 @@ from typing import Any
 import numpy
 import PIL.Image
 
+from gramscope.diagnosis import State
 from gramscope.events import Event, Reason
 
 __all__ = ["Publisher", "takes_images"]
@@ -29,11 +30,22 @@ def takes_images(logger: Any) -> bool:
 
 
 class Publisher:
-    """Hands events to all of a trainer's loggers, numbers under ``prefix``; never raises."""
+    """Hands events to all of a trainer's loggers, and says what is wrong; never raises.
 
-    def __init__(self, loggers: Sequence[Any], prefix: str) -> None:
+    Args:
+        loggers: The trainer's.
+        prefix: Of the keys of numbers.
+        of: What is watched, where a state does not say it; empty: nothing is to be added.
+        alert: Whether to say that an alarm has begun or ended.
+    """
+
+    def __init__(
+        self, loggers: Sequence[Any], prefix: str, of: str = "", *, alert: bool = False
+    ) -> None:
         self._loggers = loggers
         self._prefix = prefix
+        self._of = of
+        self._alert = alert
         self._warned: set[str] = set()
         self.axis: dict[int, int] = {}
         """By optimizer step, where an event belongs on the axis of what the module logs."""
@@ -44,11 +56,13 @@ class Publisher:
         One whose picture nobody took and that is not on disk either ends as skipped.
         """
         step = self.axis.pop(event.step, event.step)
-        if not event.logged:
+        if self._alert and event.state is not None and event.change is not None:
+            self._announce(event, event.state)
+        scalars = {f"{self._prefix}/{name}": value for name, value in _scalars(event).items()}
+        if not event.logged and not scalars:
             return
-        scalars = {f"{self._prefix}/{name}": value for name, value in event.metrics.items()}
         taken = [self._hand_over(logger, event, scalars, step) for logger in self._loggers]
-        if not event.kept and not any(taken):
+        if event.logged and not event.kept and not any(taken):
             event.skip(Reason.not_taken)
 
     @property
@@ -58,9 +72,23 @@ class Publisher:
         ``None`` where no logger has a use for it.
         """
         for logger in self._loggers:
-            if _image_sender(logger) is _to_wandb and not _is_switched_off(logger):
+            if _is_wandb_in_use(logger):
                 return _prepare
         return None
+
+    def _announce(self, event: Event, state: State) -> None:
+        """Say what has ended, and what has begun."""
+        start = f"{self._of}: " if self._of else ""
+        if event.before is not None and event.before.alarm:
+            log.info("%s%s has ended at step %d.", start, event.before.title, event.step)
+        if not state.alarm:
+            return
+        log.warning("%s%s", start, state.text)
+        for logger in filter(_is_wandb_in_use, self._loggers):
+            try:
+                _alert(logger, f"{start}{state.title}", state.text)
+            except Exception as error:
+                self._failed(type(logger).__name__, event, error)
 
     def _hand_over(self, logger: Any, event: Event, scalars: dict[str, float], step: int) -> bool:
         """Whether the picture is where it was to go."""
@@ -83,6 +111,20 @@ class Publisher:
         if failure not in self._warned:
             self._warned.add(failure)
             log.warning("%s at step %d; training goes on.", failure, event.step)
+
+
+def _scalars(event: Event) -> dict[str, float]:
+    """The numbers of a logged event, and the state's code of any that has one."""
+    state = {} if event.state is None else {"diagnosis": event.state.code}
+    return {**(event.metrics if event.logged else {}), **state}
+
+
+def _is_wandb_in_use(logger: Any) -> bool:
+    return _image_sender(logger) is _to_wandb and not _is_switched_off(logger)
+
+
+def _alert(logger: Any, title: str, text: str) -> None:
+    logger.experiment.alert(title=title, text=text, level="WARN")
 
 
 def _prepare(event: Event) -> Any:

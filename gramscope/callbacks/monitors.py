@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from gramscope.config.callbacks import MonitorConfig
 from gramscope.config.settings import is_url
 from gramscope.monitor import Monitor
 
-__all__ = ["directory_for", "monitor_for", "warn_of_directory"]
+__all__ = ["directory_for", "monitor_for", "publisher_for", "warn_of_directory"]
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,12 @@ def warn_of_directory(log_key: str, directory: Path, root: str) -> None:
     )
 
 
+def publisher_for(config: MonitorConfig, loggers: Sequence[Any], prefix: str) -> Publisher:
+    """Make what hands events to loggers; of a single feature no state says what it is of."""
+    single = config.watched.get("", "")
+    return Publisher(loggers, prefix, single, alert=config.alert)
+
+
 def monitor_for(
     config: MonitorConfig,
     publisher: Publisher,
@@ -62,6 +68,7 @@ def monitor_for(
         views=config.views,
         metrics=config.metrics,
         look=config.look,
+        thresholds=config.thresholds,
         log_key=log_key,
         save_dir=save_dir,
         max_pending=config.max_pending,

@@ -10,7 +10,7 @@ from typing_extensions import override
 from gramscope.callbacks._lightning import TQDMProgressBar
 from gramscope.config.callbacks import MonitorProgressBarConfig, watching
 from gramscope.config.settings import configured_by
-from gramscope.diagnosis import NUMBERS, number_of
+from gramscope.diagnosis import NUMBERS, STATES, number_of
 from gramscope.monitor.boundary import guarded
 
 __all__ = ["MonitorProgressBar"]
@@ -26,7 +26,8 @@ class MonitorProgressBar(TQDMProgressBar):
 
     Shown is the mean off-diagonal cosine similarity of the first callback that watches a
     representation, from its last event: near 1 all samples look alike to the model. Of several
-    features it is that of the first, ``<feature>/offdiag_mean``.
+    features it is that of the first, ``<feature>/offdiag_mean``. Beside it stands ``state``, where
+    a diagnosis says that something has gone wrong.
     """
 
     def __init__(self, refresh_rate: int = 1) -> None:
@@ -45,8 +46,14 @@ class MonitorProgressBar(TQDMProgressBar):
             if key is not None:
                 shown[key] = round(latest[key], _SHOWN.decimals)
                 break
-        return shown
+        return shown | _alarms(trainer)
 
     def recover(self, error: Exception, *_: Any, **__: Any) -> None:
         """Do without what the bar was to show."""
         log.debug("The progress bar failed with %r.", error)
+
+
+def _alarms(trainer: Any) -> dict[str, str]:
+    states = [callback.diagnosis for callback in watching(trainer.callbacks)]
+    alarms = [state for state in states if STATES[state].alarm]
+    return {"state": alarms[0]} if alarms else {}

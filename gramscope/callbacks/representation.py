@@ -50,6 +50,9 @@ class RepresentationMonitor(MonitorCallback):
         color_range: str | ColorRange = "fixed",
         panels: Sequence[str | Panel] = (),
         save_dir: str | os.PathLike[str] | None = None,
+        alert: bool = True,
+        stop_on: Sequence[str] = (),
+        thresholds: Mapping[str, float] | None = None,
         max_pending: int = 8,
         timeout_s: float = 60.0,
     ) -> None:

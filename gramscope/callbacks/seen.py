@@ -22,6 +22,8 @@ class Seen:
     cost: Cost = field(default_factory=Cost)
     pictures: Path | None = None
     """Where pictures are kept."""
+    stopped: str = ""
+    """Name of the state that has ended the last fit; empty: none has."""
 
     def as_json(self) -> str:
         """For `from_json`."""
@@ -32,6 +34,7 @@ class Seen:
                 "latest": self.account.latest,
                 "seconds": [*self.cost.seconds],
                 "pictures": self.pictures and str(self.pictures),
+                "stopped": self.stopped,
             }
         )
 
@@ -41,6 +44,7 @@ class Seen:
         found = json.loads(text)
         pictures = found["pictures"] and Path(found["pictures"])
         seen = cls(Names(*found["names"]), cost=Cost(found["seconds"]), pictures=pictures)
+        seen.stopped = found["stopped"]
         seen.account.load(found["account"])
         seen.account.latest = found["latest"]
         return seen

@@ -16,8 +16,10 @@ from typing import Any
 
 from gramscope.config.settings import (
     CallbackConfig,
+    alarms,
     directory,
     features,
+    flag,
     numbers,
     one_of,
     optional,
@@ -25,8 +27,10 @@ from gramscope.config.settings import (
     setting,
     some_of,
     text,
+    thresholds,
     whole_number,
 )
+from gramscope.config.states import require_visible
 from gramscope.config.views import views
 from gramscope.picture.look import ColorRange, Look, Order, Panel
 
@@ -183,6 +187,24 @@ class MonitorConfig(CadenceConfig, ABC):
         "takes images",
         optional(directory),
     )
+    alert: bool = setting(
+        True,
+        "one warning in the log, and one alert in W&B, when the diagnosis says that something has "
+        "gone wrong: `true` or `false`",
+        flag,
+    )
+    stop_on: Any = setting(
+        (),
+        "states of the diagnosis that end training, a list, for example "
+        "`[complete_collapse, non_finite]`: on all ranks at the same step, which is a due one, "
+        "after a checkpoint. Ranks wait for one another at due steps then",
+        alarms,
+    )
+    thresholds: Any = setting(
+        None,
+        "values of the diagnosis other than its defaults, by name: `{confirm_events: 3}`",
+        optional(thresholds),
+    )
     max_pending: int = setting(
         8, "events that may wait before new ones are skipped, at least 1", whole_number(1)
     )
@@ -191,6 +213,16 @@ class MonitorConfig(CadenceConfig, ABC):
         "seconds to wait for a picture, and for the rest at the end; above 0",
         seconds,
     )
+
+    def __post_init__(self) -> None:
+        """Check every value, and that `stop_on` is of states that can come to be seen."""
+        super().__post_init__()
+        require_visible(self.stop_on, self.watched, self.metrics)
+
+    @property
+    def due_every(self) -> int:
+        """Optimizer steps between two events with numbers."""
+        return min(self.log_every_n_steps, self.metrics_every_n_steps or self.log_every_n_steps)
 
     @property
     @abstractmethod

@@ -65,4 +65,6 @@ def _yaml(value: Any) -> Any:
     """Spell a value as an override does."""
     if isinstance(value, dict):
         return "{" + ",".join(f"{key}:{v}" for key, v in value.items()) + "}"
+    if isinstance(value, bool):
+        return str(value).lower()
     return {None: "null", (): "[]"}.get(value, value)

@@ -6,7 +6,15 @@ import typing
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from omegaconf import AnyNode, DictConfig, FloatNode, IntegerNode, StringNode, ValueNode
+from omegaconf import (
+    AnyNode,
+    BooleanNode,
+    DictConfig,
+    FloatNode,
+    IntegerNode,
+    StringNode,
+    ValueNode,
+)
 from omegaconf.errors import ValidationError
 
 from gramscope.config.settings import CallbackConfig, Check, default_of, settings
@@ -56,7 +64,7 @@ def _leaf(name: str, kind: Any, default: Any, check: Check) -> Any:
         return StringNode(default, is_optional=True)
     if kind is Any:  # a mapping may take its place: checked when the callback is made
         return AnyNode(default)
-    leaf = _CHECKED[kind](default, is_optional=kind not in (int, float, str))
+    leaf = _CHECKED[kind](default, is_optional=kind not in (bool, int, float, str))
     leaf.setting = (name, check)
     return leaf
 
@@ -90,6 +98,10 @@ class _Checked(ValueNode):
         return self.plain, (), state
 
 
+class _Boolean(_Checked, BooleanNode):
+    plain = BooleanNode
+
+
 class _Integer(_Checked, IntegerNode):
     plain = IntegerNode
 
@@ -103,6 +115,7 @@ class _String(_Checked, StringNode):
 
 
 _CHECKED: dict[Any, Any] = {
+    bool: _Boolean,
     int: _Integer,
     int | None: _Integer,
     float: _Float,

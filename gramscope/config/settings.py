@@ -16,10 +16,12 @@ from typing import Any, TypeVar
 __all__ = [
     "CallbackConfig",
     "Check",
+    "alarms",
     "configured_by",
     "default_of",
     "directory",
     "features",
+    "flag",
     "helps",
     "is_url",
     "local_path",
@@ -31,6 +33,7 @@ __all__ = [
     "settings",
     "some_of",
     "text",
+    "thresholds",
     "whole_number",
 ]
 
@@ -137,6 +140,13 @@ def whole_number(low: int) -> Check:
     return check
 
 
+def flag(name: str, value: Any) -> bool:
+    """Check a yes or no."""
+    if not isinstance(value, bool):
+        raise TypeError(f"Expected argument `{name}` to be true or false, but got {value!r}.")
+    return value
+
+
 def seconds(name: str, value: Any) -> float:
     """Check a time above 0."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -190,6 +200,39 @@ def numbers(name: str, value: Any) -> str | tuple[str, ...]:
                 f"it are {', '.join(close)}. `gramscope presets` lists them."
             )
     return tuple(value)
+
+
+def alarms(name: str, value: Any) -> tuple[str, ...]:
+    """Check a list of names of states that are alarms; gives a tuple of them."""
+    from gramscope.diagnosis import STATES  # not at the start of every Hydra application
+
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, Sequence):
+        raise TypeError(f"Expected argument `{name}` to be a list of states, but got {value!r}.")
+    there = [state for state, kind in STATES.items() if kind.alarm]
+    for one in given:
+        if one not in there:
+            known = difflib.get_close_matches(str(one), there, n=3) or there
+            why = "is no alarm" if one in [*STATES] else "is no state"
+            raise ValueError(
+                f"Expected argument `{name}` to hold names of states that are alarms, but got "
+                f"{one!r}, which {why}; there {'is' if len(known) == 1 else 'are'} "
+                f"{', '.join(known)}."
+            )
+    return tuple(dict.fromkeys(given))
+
+
+def thresholds(name: str, value: Any) -> dict[str, float]:
+    """Check values of a diagnosis's thresholds by name; gives those alone."""
+    from gramscope.diagnosis.thresholds import thresholds as checked
+
+    if not isinstance(value, Mapping):
+        raise TypeError(
+            f"Expected argument `{name}` to be a mapping from thresholds to values, but got "
+            f"{value!r}."
+        )
+    values = checked(value)
+    return {one: values[one] for one in value}
 
 
 def some_of(choices: type[Enum]) -> Check:

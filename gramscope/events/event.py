@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gramscope.diagnosis import State
 from gramscope.events.matrix import Matrix
 from gramscope.events.reasons import Reason
 
@@ -15,7 +16,7 @@ __all__ = ["Event"]
 
 _ON_DISK = (
     *("step", "log_key", "feature_key", "n", "world_size"),
-    *("metrics", "absent", "diagnosis", "drawn", "status", "reason"),
+    *("metrics", "absent", "diagnosis", "change", "drawn", "status", "reason"),
 )
 _MOST = 1 << 53  # what a float counts exactly
 
@@ -38,6 +39,9 @@ class Event:
     """The numbers that were asked for and have none, by why."""
     diagnosis: str | None = None
     """Name of the run's state."""
+    change: dict[str, Any] | None = None
+    """Of a state that begins: ``since``, ``role``, ``text``, and ``evidence``, a list of number,
+    value, sign and threshold."""
     drawn: bool = True
     """Whether a picture was wanted; else it has numbers alone."""
     status: str = "skipped"
@@ -56,6 +60,12 @@ class Event:
     """What the monitor's ``prepare`` made of it; gone once the event is recorded."""
     published: bool = False
     """Whether loggers have had it, so that its outcome is final."""
+    state: State | None = None
+    """The run's state, of which `diagnosis` is the name."""
+    before: State | None = None
+    """The state that has ended with this event, if one has."""
+    memory: str | None = None
+    """What the diagnosis knows of the run so far, as JSON; gone once that is accounted for."""
     kept: bool = False
     """Whether it is among the files below `save_dir`."""
     picture: Path | None = None
@@ -107,6 +117,7 @@ class Event:
             n=_count(read.get("n")),
             metrics={k: float(v) for k, v in metrics.items() if _is_number(v)},
             diagnosis=read.get("diagnosis"),
+            change=read.get("change"),
             drawn=read.get("drawn") is not False,
             status="logged" if read.get("status") == "logged" else "skipped",
             reason=str(read.get("reason") or "") or None,

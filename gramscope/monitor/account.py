@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from gramscope.diagnosis import State
 from gramscope.events import Event, Reason
 
 __all__ = ["Account"]
@@ -22,6 +23,14 @@ class Account:
         """The last due step whose outcome is known, 0 before the first."""
         self.latest: dict[str, float] = {}
         """Numbers of the latest event that has any; empty after one without a finite row."""
+        self.diagnosis = "warming_up"
+        """Name of the run's state by the latest event that says."""
+        self.diagnosis_text = ""
+        """What there is to say of it; empty before the first such event."""
+        self.diagnoses: list[tuple[int, str]] = []
+        """At which steps it changed, and to which."""
+        self.memory: str | None = None
+        """What the diagnosis knew then, to go on from, as JSON."""
         self._under_way: dict[int, None] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -39,8 +48,18 @@ class Account:
         if event.logged and event.reason:
             self.remarks[event.reason] += 1
         self.last_step = max(self.last_step, event.step)
-        if event.metrics or event.outcome == Reason.nonfinite.name:
+        if event.outcome == Reason.nonfinite.name:
+            self.latest = {}
+        elif event.metrics:
             self.latest = event.metrics
+        if event.state is not None:
+            self._diagnosed(event, event.state)
+
+    def _diagnosed(self, event: Event, state: State) -> None:
+        self.diagnosis, self.diagnosis_text = state.name, state.text
+        self.memory, event.memory = event.memory, None
+        if event.change is not None:
+            self.diagnoses.append((event.step, state.name))
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint. The events of steps under way belong to the run that saves it."""
@@ -48,10 +67,23 @@ class Account:
         if self._under_way:
             outcomes[Reason.in_flight_at_checkpoint.name] = len(self._under_way)
         last_step = max([self.last_step, *self._under_way])
-        return {"outcomes": outcomes, "remarks": dict(self.remarks), "last_step": last_step}
+        state = {"outcomes": outcomes, "remarks": dict(self.remarks), "last_step": last_step}
+        if self.memory is not None:
+            state["diagnosis"] = {
+                "name": self.diagnosis,
+                "text": self.diagnosis_text,
+                "changes": [list(change) for change in self.diagnoses],
+                "memory": self.memory,
+            }
+        return state
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
         self.outcomes = Counter(state.get("outcomes", {}))
         self.remarks = Counter(state.get("remarks", {}))
         self.last_step = state.get("last_step", 0)
+        diagnosis = state.get("diagnosis", {})
+        self.diagnosis = diagnosis.get("name", "warming_up")
+        self.diagnosis_text = diagnosis.get("text", "")
+        self.diagnoses = [(step, name) for step, name in diagnosis.get("changes", ())]
+        self.memory = diagnosis.get("memory")

@@ -12,6 +12,7 @@ from gramscope.events import Event, Reason
 from gramscope.monitor.buffers import BufferPool
 from gramscope.monitor.capture import Chunk
 from gramscope.monitor.finder import ViewFinder
+from gramscope.monitor.watch import Watch
 from gramscope.picture.look import Look
 
 __all__ = ["Channel", "DueStep"]
@@ -33,6 +34,8 @@ class Channel:
     """Called with each drawn event, off the training thread; its result is `Event.prepared`."""
     finder: ViewFinder | None = None
     """Looks for views that nobody declared; where rows come together."""
+    watch: Watch | None = None
+    """Follows the run's state; where rows come together."""
     finished: deque[Event] = field(default_factory=deque)
     """Events for the training thread to take."""
     pools: dict[str, BufferPool] = field(init=False)

@@ -19,6 +19,7 @@ from gramscope.monitor.numbers import measure
 from gramscope.monitor.recorder import Recorder, why_abandoned
 from gramscope.monitor.threads import use_one_core
 from gramscope.monitor.warn_once import WarnOnce
+from gramscope.monitor.watch import diagnose
 from gramscope.monitor.wire import Gathered, Rows
 from gramscope.monitor.worker import Worker
 
@@ -187,6 +188,7 @@ class Engine:
     def _evaluated(self, due: DueStep, gathered: Gathered) -> Event:
         event = self._event(due)
         evaluate(event, due, gathered, self.warn)
+        diagnose(event, due.channel.watch, self.warn)
         look_for_views(due)
         return event
 

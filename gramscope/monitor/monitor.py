@@ -12,7 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
-from gramscope.config.settings import local_path, numbers
+from gramscope.config.settings import local_path, numbers, optional
+from gramscope.config.settings import thresholds as checked_thresholds
 from gramscope.config.views import views as declared_views
 from gramscope.events import Event, Reason
 from gramscope.monitor.account import Account
@@ -24,6 +25,7 @@ from gramscope.monitor.features import FeatureError
 from gramscope.monitor.finder import ViewFinder
 from gramscope.monitor.finder import look as look_at
 from gramscope.monitor.transfer import to_host
+from gramscope.monitor.watch import Watch
 from gramscope.picture.look import Look
 
 __all__ = ["Monitor"]
@@ -58,6 +60,7 @@ class Monitor:
             ``{"count": 2, "layout": "interleaved"}``; sampling is then by sample.
         metrics: Which numbers: ``"standard"``, ``"gram"`` or a list of names.
         look: Order, colours and panels of the pictures.
+        thresholds: Values of the diagnosis other than its defaults, by name.
         log_key: Name of the picture in events and on disk.
         save_dir: Where events are kept as files (rank 0 only); ``None``: nowhere. It stays there
             when the working directory changes.
@@ -73,7 +76,7 @@ class Monitor:
             the same point, because ranks meet there.
 
     Raises:
-        ValueError: If ``save_dir`` is a URL, or ``views`` or ``metrics`` cannot be.
+        ValueError: If ``save_dir`` is a URL, or ``views``, ``metrics`` or ``thresholds`` cannot be.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Monitor:
         views: Any = None,
         metrics: str | Sequence[str] = "standard",
         look: Look | None = None,
+        thresholds: Mapping[str, float] | None = None,
         log_key: str = "gram_matrix",
         save_dir: str | Path | None = None,
         max_pending: int = 8,
@@ -97,6 +101,7 @@ class Monitor:
         self.account = account or Account()
         features = {"": feature_key} if isinstance(feature_key, str) else dict(feature_key)
         self._views = declared_views("views", views)
+        changed = optional(checked_thresholds)("thresholds", thresholds)
         self._channel = Channel(
             features, log_key, numbers("metrics", metrics), look or Look(), directory, prepare
         )
@@ -106,8 +111,9 @@ class Monitor:
         self._engine = engine or Engine(max_samples, timeout_s)
         self._max_samples = max_samples
         self._quota = self._engine.exchange.quota(max_samples)
-        if self.is_root and self._views is None:
-            self._channel.finder = ViewFinder()
+        if self.is_root:
+            self._channel.watch = Watch(changed, self.account)
+            self._channel.finder = ViewFinder() if self._views is None else None
         self._closed = False
         self._process = os.getpid()
         atexit.register(self._close_at_exit)  # for loops that end without it
@@ -117,6 +123,16 @@ class Monitor:
     def outcomes(self) -> Counter[str]:
         """How many due steps ended how: ``logged``, or the reason for skipping."""
         return self.account.outcomes
+
+    @property
+    def diagnosis(self) -> str:
+        """Name of the run's present state; `warming_up` before the first event, and elsewhere."""
+        return self.account.diagnosis
+
+    @property
+    def diagnoses(self) -> list[tuple[int, str]]:
+        """Steps at which the state changed, and to which; on rank 0."""
+        return list(self.account.diagnoses)
 
     @property
     def wants_rows(self) -> bool:

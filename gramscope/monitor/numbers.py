@@ -59,7 +59,8 @@ def measure(due: DueStep, features: Mapping[str, Tensor], identity: Known) -> Me
     }
     there = {role: batch for role, batch in batches.items() if len(batch.rows)}
     if not there:
-        return Measured(0, None, {}, {})
+        lost = {_key(r, "nonfinite_rows"): float(len(b.features)) for r, b in batches.items()}
+        return Measured(0, None, lost, {})
     finite = reduce(torch.logical_and, (batch.finite for batch in there.values()))
     if not finite.any():
         there = dict([next(iter(there.items()))])

@@ -173,7 +173,9 @@ def _bytes_to_draw(item: tuple[Channel, Event]) -> int:
 
 
 def _title(event: Event) -> str:
-    matrix = event.matrix  # of several features each has its name above it
+    matrix, state = event.matrix, event.state  # of several each has its name above it
     of = f"{1 + len(matrix.others)} features" if matrix and matrix.others else event.feature_key
     what = f"{of}   step {event.step}   N = {event.n}   world size {event.world_size}"
-    return what + f"\n{textwrap.shorten(event.reason or '', 90)}".rstrip()
+    below = [f"{state.title} since step {state.since}"] if state and state.alarm else []
+    below += [event.reason] if event.reason else []
+    return what + f"\n{textwrap.shorten('; '.join(below), 90)}".rstrip()

@@ -87,7 +87,7 @@ def check_objective(name: str | Sequence[str] | None, callbacks: Sequence[Any], 
     for one in [name] if isinstance(name, str) else name or []:
         if not one.startswith("representation/"):
             continue
-        due = [_due_every(config) for config, prefix in watched if _has(config, prefix, one)]
+        due = [config.due_every for config, prefix in watched if _has(config, prefix, one)]
         if not due:
             raise ConfigError(
                 f"Expected `objective` to be a metric of the run but got '{one}'; "
@@ -120,11 +120,6 @@ def _has(config: MonitorConfig, prefix: str, key: str) -> bool:
 def _features(config: MonitorConfig) -> list[str]:
     """Roles of the features that a callback watches together; none if it watches one."""
     return [role for role in config.watched if role]
-
-
-def _due_every(config: MonitorConfig) -> int:
-    pictures: int = config.log_every_n_steps
-    return min(pictures, config.metrics_every_n_steps or pictures)
 
 
 def _examples(watched: Sequence[tuple[Any, str]]) -> str:

@@ -17,6 +17,7 @@ from pytorch_lightning.loggers import (
     WandbLogger,
 )
 
+from gramscope.config.callbacks import watching
 from project.job.shell import program, short
 
 __all__ = ["close_wandb", "finish", "summary"]
@@ -66,10 +67,15 @@ def summary(trainer: pl.Trainer, outcome: str) -> Iterator[tuple[str, str]]:
         How it ended, final numbers, what each callback has to say in its `summary`, labelled with
         its `summary_label`, and in the lines of its `findings`, and where results lie.
     """
-    yield outcome, f"after {trainer.global_step} optimizer steps"
+    callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
+    steps = f"after {trainer.global_step} optimizer steps"
+    stopped = [callback.stopped for callback in watching(callbacks) if callback.stopped]
+    if outcome == "finished" and stopped:
+        yield "stopped", f"{steps}: {', '.join(stopped)}"
+    else:
+        yield outcome, steps
     for name, value in _final_numbers(trainer):
         yield name, f"{value:.4g}"
-    callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
     for callback in callbacks:
         if text := getattr(callback, "summary", None):
             yield getattr(callback, "summary_label", "monitor"), str(text)

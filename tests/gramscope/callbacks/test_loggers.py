@@ -18,7 +18,16 @@ from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
 from gramscope.callbacks import GramMatrixCallback, MonitorProgressBar
-from tests.support import TinySSL, ValidatedSSL, events, trainer, wandb_history, wandb_images
+from gramscope.diagnosis import STATES
+from tests.support import (
+    TinySSL,
+    ValidatedSSL,
+    events,
+    trainer,
+    wandb_alerts,
+    wandb_history,
+    wandb_images,
+)
 
 
 def offline_wandb(directory: Path) -> WandbLogger:
@@ -53,9 +62,68 @@ def test_wandb_holds_every_event_however_much_else_is_logged(
     }
     assert sorted(scalars) == [5, 10, 15, 20]
     assert {k for k in scalars[20] if k.startswith("representation/")} == {
-        f"representation/{name}" for name in callback.latest
+        f"representation/{name}" for name in (*callback.latest, "diagnosis")
     }
     assert {"offdiag_mean", "nonfinite_rows", "effective_rank"} <= callback.latest.keys()
+
+
+class Collapses(TinySSL):
+    """Shows features that are one point at steps 3 to 5, and NaN at step 7."""
+
+    def training_step(self, batch: torch.Tensor, batch_idx: int) -> Any:
+        features = torch.randn(16, 32)
+        features[:] = {2: 1.0, 3: 1.0, 4: 1.0, 6: np.nan}.get(batch_idx, features)
+        return {"loss": super().training_step(batch, batch_idx), "f": features}
+
+
+def code_by_step(rows: list[dict[str, Any]]) -> dict[int, int]:
+    key = "representation/diagnosis"
+    return {int(r["trainer/global_step"]): int(r[key]) for r in rows if key in r}
+
+
+@pytest.mark.parametrize("alert", [True, False])
+def test_wandb_has_the_state_of_every_event_and_an_alert_where_one_begins(
+    tmp_path: Path, alert: bool
+) -> None:
+    callback = GramMatrixCallback(
+        8,
+        "f",
+        metrics_every_n_steps=1,
+        alert=alert,
+        thresholds={"confirm_events": 1, "clear_events": 1},
+        save_dir=tmp_path / "gram",
+        max_pending=100,
+    )
+
+    trainer(tmp_path, [callback], logger=offline_wandb(tmp_path), max_steps=9).fit(Collapses())
+    wandb.finish()
+
+    of_events = {event["step"]: event for event in events(tmp_path / "gram")}
+    codes = {step: STATES[event["diagnosis"]].code for step, event in of_events.items()}
+    assert code_by_step(wandb_history(tmp_path)) == codes
+    assert codes[3] == STATES["complete_collapse"].code
+    assert codes[7] == STATES["non_finite"].code
+    begun = [e for e in of_events.values() if e["change"] and STATES[e["diagnosis"]].alarm]
+    expected = [(f"f: {STATES[e['diagnosis']].title}", e["change"]["text"], "WARN") for e in begun]
+    assert wandb_alerts(tmp_path) == (expected if alert else [])
+    assert {event["step"] for event in begun} >= {3, 7}
+
+
+def test_an_alert_that_fails_costs_neither_the_run_nor_the_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ConnectionError("no route to host")
+
+    logger = offline_wandb(tmp_path)
+    monkeypatch.setattr(wandb.Run, "alert", fail)
+    callback = GramMatrixCallback(1, "f", thresholds={"confirm_events": 1}, max_pending=100)
+
+    trainer(tmp_path, [callback], logger=logger, max_steps=4).fit(Collapses())
+    wandb.finish()
+
+    assert callback.outcomes == {"logged": 4}
+    assert "no route to host" in caplog.text
 
 
 def test_several_callbacks_tell_their_keys_apart(tmp_path: Path) -> None:
@@ -247,14 +315,19 @@ def test_the_environment_decides_what_wandb_gets(
 ) -> None:
     monkeypatch.setenv(variable, value)
     wandb.teardown()  # it reads the environment once in the life of its service
-    callback = GramMatrixCallback(4)
+    alerts: list[str] = []
+    monkeypatch.setattr(wandb.Run, "alert", lambda *_, title, **__: alerts.append(title))
+    callback = GramMatrixCallback(
+        4, "f", metrics_every_n_steps=1, thresholds={"confirm_events": 1}, max_pending=100
+    )
     logger = WandbLogger(save_dir=str(tmp_path), project="test")
 
-    trainer(tmp_path, [callback], logger=logger).fit(TinySSL())
+    trainer(tmp_path, [callback], logger=logger).fit(Collapses())
     wandb.finish()
     wandb.teardown()
 
-    assert callback.outcomes == {"logged": 3}
+    assert (3, "complete_collapse") in callback.diagnoses
+    assert ("f: complete collapse" in alerts) == (expected > 0)
     assert len(list(tmp_path.glob("**/media/images/gram_matrix*.png"))) == expected
 
 

@@ -18,6 +18,7 @@ from pytorch_lightning import Callback
 import gramscope
 from gramscope.callbacks.base import MonitorCallback
 from gramscope.callbacks.ending import Ending
+from gramscope.callbacks.stopping import Stopping
 from gramscope.config.callbacks import (
     GramMatrixConfig,
     MonitorProgressBarConfig,
@@ -77,13 +78,13 @@ def test_every_callback_of_the_library_has_a_config() -> None:
     ours = {c for c in _subclasses(Callback) if c.__module__.startswith("gramscope.")}
     public = {c for c in ours if not c.__name__.startswith("_")}
 
-    assert {get_class(c._target_) for c in CONFIGS} == public - {MonitorCallback, Ending}
+    assert {get_class(c._target_) for c in CONFIGS} == public - {MonitorCallback, Ending, Stopping}
 
 
 @pytest.mark.parametrize("name", helps(GramMatrixConfig))
 def test_the_readme_says_of_a_parameter_what_its_field_says(name: str) -> None:
     default = defaults(GramMatrixConfig)[name]
-    shown = {None: "null", (): "[]"}.get(default, default)
+    shown = {None: "null", (): "[]", True: "true"}.get(default, default)
 
     assert f"| `{name}` | `{shown}` | {helps(GramMatrixConfig)[name]} |" in README
 

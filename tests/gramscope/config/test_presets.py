@@ -15,7 +15,7 @@ from gramscope.config.callbacks import GramMatrixConfig
 from gramscope.config.presets import PRESETS, SUB_GROUPS
 from tests import composing
 
-DEFAULTS = {**vars(GramMatrixConfig()), "panels": []}  # YAML has no tuples
+DEFAULTS = {**vars(GramMatrixConfig()), "panels": [], "stop_on": []}  # YAML has no tuples
 
 
 @pytest.fixture(autouse=True)

@@ -82,6 +82,7 @@ def test_an_event_is_one_line_of_plain_json(tmp_path: Path) -> None:
         "metrics": {"a": 1.0},
         "absent": {},
         "diagnosis": None,
+        "change": None,
         "drawn": True,
         "status": "skipped",
         "reason": "nonfinite; rank 1: no_rows",

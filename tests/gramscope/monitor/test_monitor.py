@@ -17,6 +17,7 @@ import torch
 from gramscope.metrics import batch, gram_matrix
 from gramscope.monitor import Engine, Event, Monitor
 from gramscope.monitor.threads import use_one_core
+from gramscope.picture.client import RenderClient
 from tests.support import events, monitor_threads, pause_drawing
 
 
@@ -66,6 +67,51 @@ def test_rows_of_every_dtype_are_measured(tmp_path: Path, dtype: torch.dtype) ->
     assert event.logged
     gram = np.load(tmp_path / "gram_matrix/step_00000001.npz")["gram"]
     np.testing.assert_allclose(gram, gram_matrix(rows.double()).numpy(), atol=1e-6)
+
+
+def test_a_plain_loop_is_told_the_state_of_its_run(tmp_path: Path) -> None:
+    sure = {"confirm_events": 1, "clear_events": 1}
+    monitor = Monitor("f", thresholds=sure, save_dir=tmp_path, max_pending=100)
+
+    for step in range(1, 7):
+        rows = torch.ones(16, 8) if step in (3, 4) else torch.randn(16, 8)
+        monitor.observe(step=step, features=rows, draw=False)
+    seen = monitor.close()
+
+    assert [e.step for e in seen if e.diagnosis == "complete_collapse"] == [3, 4]
+    assert (3, "complete_collapse") in monitor.diagnoses
+    assert monitor.diagnosis == seen[-1].diagnosis == monitor.diagnoses[-1][1]
+    assert [e["diagnosis"] for e in events(tmp_path)] == [e.diagnosis for e in seen]
+
+
+def test_unknown_thresholds_are_refused_before_anything_starts() -> None:
+    with pytest.raises(ValueError, match="`thresholds` has no 'confirm_event': confirm_events"):
+        Monitor("f", thresholds={"confirm_event": 1})
+
+    assert monitor_threads() == []
+
+
+def test_an_alarm_stands_in_the_title_before_what_else_was_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    titles: list[str] = []
+
+    def png(self: RenderClient, npz: bytes, title: str, *_: Any) -> bytes:
+        titles.append(title)
+        return b""
+
+    monkeypatch.setattr(RenderClient, "png", png)
+    monitor = Monitor("f", thresholds={"confirm_events": 1})
+    rows = torch.ones(16, 8)
+    rows[0] = torch.nan
+
+    for step, features in enumerate([torch.randn(16, 8), rows, torch.ones(16, 8)], start=1):
+        monitor.observe(step=step, features=features)
+    monitor.close()
+
+    assert "\n" not in titles[0]
+    assert titles[1].endswith("\nnon finite since step 2; 1 rows with NaN or Inf left out")
+    assert titles[2].splitlines()[1].split(" since step ")[0] in ("non finite", "complete collapse")
 
 
 def test_files_stay_where_the_working_directory_was(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from pytorch_lightning import Callback, Trainer
 
+from gramscope.callbacks import GramMatrixCallback
 from project.job.summary import finish, summary
 
 
@@ -19,6 +20,13 @@ class Finding(Callback):
         ("teacher backbone", "effective rank 18 of 63, views share 0.81 of the variance"),
     )
     pictures = ("gram",)
+
+
+class Stopped(GramMatrixCallback):
+    """One that has stopped the fit."""
+
+    stopped = "dimensional_collapse"
+    findings = (("diagnosis", "dimensional collapse since step 400: look at this."),)
 
 
 class Silent(Callback):
@@ -41,3 +49,16 @@ def test_findings_follow_the_summary_of_their_callback(
     ]
     printed = capsys.readouterr().out
     assert "\nteacher head      effective rank 8.5 of 63, views share 0.74" in printed
+
+
+@pytest.mark.parametrize("outcome", ["finished", "interrupted"])
+def test_a_run_that_its_diagnosis_ended_says_so(
+    make_trainer: Callable[..., Trainer], outcome: str
+) -> None:
+    trainer = make_trainer(callbacks=[Stopped()])
+
+    first, *others = summary(trainer, outcome)
+
+    how = ("stopped", "after 0 optimizer steps: dimensional_collapse")
+    assert first == (how if outcome == "finished" else (outcome, "after 0 optimizer steps"))
+    assert Stopped.findings[0] in others
