@@ -17,11 +17,11 @@ JOB = "mri-vit3d-dinov2"
 """Its cell: data, encoder and method."""
 
 ROOT = Path(__file__).resolve().parents[3]
-STEPS, PROBE_EVERY = 120, 20
+STEPS, PROBE_EVERY = 100, 25
 
 _SHORT = (
-    *(f"trainer.max_steps={STEPS}", "data.batch_size=16", "data.local_views.count=2"),
-    *("trainer.enable_progress_bar=false", "logger=csv", "callbacks.checkpoint=null"),
+    f"trainer.max_steps={STEPS}",
+    *("+trainer.enable_progress_bar=false", "logger=csv", "callbacks.checkpoint=null"),
     *(
         "callbacks.collapse_monitor.log_every_n_steps=1000",
         f"callbacks.knn_probe.every_n_steps={PROBE_EVERY}",

@@ -40,4 +40,4 @@ def _all(cells: tuple[str, ...], healthy: range, broken: int) -> list[str]:
 
 
 CHOSEN_BY = _all(_CHOSEN_BY, range(3), 0)
-REPORTED = _all(_REPORTED, range(100, 110), 200) + _runs(JOB, FAULTS_OF_JOB, range(100, 110), 200)
+REPORTED = _all(_REPORTED, range(100, 110), 200) + _runs(JOB, FAULTS_OF_JOB, range(100, 105), 200)
