@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import nan
-from typing import Literal
 
 from gramscope.diagnosis.course import Course
+from gramscope.diagnosis.numbers import format_number
 from gramscope.diagnosis.state import Evidence
 
 __all__ = ["RULES", "Case", "Found", "Rule", "has_moved"]
@@ -32,24 +32,28 @@ class Case:
     ease: float = 1.0
     backbone: Course | None = None
 
-    def below(self, name: str, limit: float, value: float | None = None) -> Found:
+    def below(self, name: str, limit: float, why: str = "", value: float | None = None) -> Found:
         """Evidence if a number, as usual of late unless given, is below a limit."""
         value = self.course.usual(name) if value is None else value
-        return self._evidence(name, value, "below", limit, value < limit * self.ease)
+        limit *= self.ease
+        return (Evidence(self.course.key(name), value, "below", limit, why),) * (value < limit)
 
     def above(self, name: str, limit: float, value: float | None = None) -> Found:
         """Evidence if it is above."""
         value = self.course.usual(name) if value is None else value
-        return self._evidence(name, value, "above", limit, value > limit / self.ease)
+        limit /= self.ease
+        return (Evidence(self.course.key(name), value, "above", limit),) * (value > limit)
 
     def kept(self, name: str, share: float) -> Found:
         """Evidence if a number is below a share of what it was at first."""
-        return self.below(name, share * self.course.first.get(name, nan), self.course[name])
+        return self.of(name, share, self.course.first.get(name, nan), "at first")
 
-    def _evidence(
-        self, name: str, value: float, sign: Literal["below", "above"], limit: float, holds: bool
+    def of(
+        self, name: str, share: float, reference: float, when: str, *, usual: bool = False
     ) -> Found:
-        return (Evidence(self.course.key(name), value, sign, limit),) if holds else ()
+        """Evidence if a number is below a share of what it was at another time."""
+        why = f"= {share * self.ease:.0%} of {format_number(name, reference)} {when}"
+        return self.below(name, share * reference, why, None if usual else self.course[name])
 
 
 def _all(*found: Found) -> Found:
@@ -82,7 +86,7 @@ def views_identical(case: Case) -> Found:
 def complete_collapse(case: Case) -> Found:
     """Unit vectors vary much less than they did."""
     most = case.course.highest.get("spread", nan)
-    return case.below("spread", case.at["spread_kept"] * most, case.course["spread"])
+    return case.of("spread", case.at["spread_kept"], most, "at most")
 
 
 def cluster_collapse(case: Case) -> Found:
@@ -126,11 +130,14 @@ def stalled(case: Case) -> Found:
     at, course = case.at, case.course
     if course.role.endswith("backbone") or not _had_time(case):
         return ()
-    gained = course.first.get("view_correlation", nan) + at["agreement_gained"]
-    gained = min(gained, at["agreement_had"])
-    most = course.highest_usual.get("view_correlation", nan)
-    lost = at["agreement_kept"] * most if most > at["agreement_had"] else nan
-    return case.below("view_correlation", gained) or case.below("view_correlation", lost)
+    name = "view_correlation"
+    first, most = course.first.get(name, nan), course.highest_usual.get(name, nan)
+    gained = min(first + at["agreement_gained"], at["agreement_had"])
+    if most < gained * case.ease:
+        return case.below(name, gained, f"after {format_number(name, first)} at first")
+    if most > at["agreement_had"]:
+        return case.of(name, at["agreement_kept"], most, "at most", usual=True)
+    return ()
 
 
 def _had_time(case: Case) -> bool:
@@ -161,7 +168,7 @@ def uniform_assignment(case: Case) -> Found:
     if rose or course.events >= at["settle_events"]:
         return _all(
             case.above(name, at["uniform_entropy"], course[name]),
-            case.below(kl, at["uniform_kl"], course[kl]),
+            case.below(kl, at["uniform_kl"], value=course[kl]),
         )
     return ()
 

@@ -21,9 +21,11 @@ class Evidence:
     value: float
     sign: Literal["below", "above"]
     threshold: float
+    why: str = ""
+    """Where the threshold comes from, if it is a share of what the run has shown before."""
 
     def __str__(self) -> str:
-        limit = format_number(self.number, self.threshold)
+        limit = " ".join(filter(None, (format_number(self.number, self.threshold), self.why)))
         return f"{self.number} {format_number(self.number, self.value)} ({self.sign} {limit})"
 
 
@@ -69,7 +71,7 @@ class State:
     @property
     def title(self) -> str:
         """A few words, for a bar or a picture: ``dimensional collapse of teacher head``."""
-        return self.kind.title + self._of
+        return self.kind.title + (self._of if "{of}" in self.kind.sentence else "")
 
     @property
     def sentence(self) -> str:

@@ -47,19 +47,20 @@ _ROWS = (
          "Wait. If it does not end, training changes nothing: look at learning rate and loss.",
          "—", alarm=False),
     Kind("complete_collapse", 2, "features",
-         "All samples have become one point{of}: whatever goes in, the same comes out.",
+         "Samples become one point{of}: whatever goes in, nearly the same comes out.",
          "Stop and look at what keeps samples apart: stop-gradient, predictor, momentum of the "
          "teacher, centring, variance term; then at the learning rate.",
          "Chen & He, CVPR 2021"),
     Kind("dimensional_collapse", 3, "features",
-         "Features{of} vary along very few directions, and lose the others.",
-         "Look at what spreads directions: covariance or decorrelation term, negatives, batch "
-         "size, KoLeo; and whether the learning rate is too high.",
+         "Features{of} have lost most of the directions in which samples differed.",
+         "If it came within the first steps, lower the learning rate or warm it up. Else look at "
+         "what keeps directions apart: covariance or decorrelation term, predictor, "
+         "stop-gradient, negatives, KoLeo, batch size.",
          "Jing et al., ICLR 2022; Hua et al., ICCV 2021"),
     Kind("cluster_collapse", 4, "features",
-         "Samples{of} have become a few points, and nothing tells those at one point apart.",
-         "Look at the temperature (too low?), at the number of prototypes and at how assignments "
-         "are balanced.",
+         "Samples that were told apart have come to lie on the same few points{of}.",
+         "Look at how assignments are balanced, at a temperature that is too low, and at the "
+         "learning rate.",
          "Li, Efros & Pathak, ECCV 2022"),
     Kind("uniform_assignment", 5, "logits",
          "The teacher assigns every sample to all prototypes alike, and the student agrees: the "
@@ -73,23 +74,25 @@ _ROWS = (
          "is too low.",
          "Caron et al., ICCV 2021, section 5.3"),
     Kind("head_collapse", 7, "head and backbone",
-         "The head has collapsed{of}; the backbone has not yet.",
-         "The loss no longer tells the backbone anything: mend the head (its loss terms, "
-         "temperatures, prototypes) and go on from a checkpoint before this.",
-         "METRICS: head and backbone part ways"),
+         "The head no longer tells samples apart; the backbone still does.",
+         "Soon the loss teaches the backbone nothing. Look at what the head learns by: predictor "
+         "and stop-gradient, covariance term, centring, temperatures, learning rate; go on from a "
+         "checkpoint before this.",
+         "docs/real-runs.md: head and backbone part ways"),
     Kind("teacher_student_divergence", 8, "teacher and student",
-         "Teacher and student have nothing in common any more.",
-         "Look at the teacher's momentum (does it follow at all?) and at the learning rate.",
+         "Teacher and student have hardly anything in common any more.",
+         "Look at whether the teacher follows at all (its momentum may be 1, or its update may not "
+         "run), and at the learning rate.",
          "Kornblith et al., ICML 2019"),
     Kind("views_identical", 9, "views",
          "Views of a sample are the same{of}: the augmentation changes nothing, so there is "
          "nothing to learn from them.",
-         "Look at a batch: are augmentations on, and is each view drawn anew?",
+         "Look at a batch: augmentations have to be on, and each view drawn anew.",
          "Wang & Isola, ICML 2020"),
     Kind("duplicates", 10, "features",
          "Many samples of a batch are the same as another one{of}.",
-         "Look at a batch: do workers or ranks share a seed, are crops empty, is the data set "
-         "smaller than it seems?",
+         "Look at a batch: workers or ranks may share a seed, crops may be empty, the data set may "
+         "be smaller than it seems; where views are not known, they may be the same.",
          "—"),
     Kind("non_finite", 11, "features",
          "Features{of} hold NaN or Inf.",
@@ -97,11 +100,11 @@ _ROWS = (
          "bfloat16; go on from a checkpoint before this.",
          "—"),
     Kind("stalled", 12, "views",
-         "Views of a sample do not come to agree{of}: the loss may fall, but it teaches nothing "
-         "about the samples.",
+         "Views of a sample do not come to agree{of}, or do no longer: the loss may fall, but it "
+         "teaches nothing about the samples.",
          "Look at the learning rate (far too high or low), at the temperature, and whether views "
          "still show the same thing.",
-         "McGraw & Wong 1996; METRICS: view_correlation"),
+         "McGraw & Wong, Psychological Methods 1996"),
     Kind("dense_degradation", 13, "patches",
          "Patches lose what tells them apart while the class token still gains.",
          "Keep the checkpoint from before this; look at gram anchoring.",

@@ -12,6 +12,8 @@ __all__ = ["ProjectionHead"]
 class ProjectionHead(nn.Module):
     """Three-layer MLP, then cosine similarities to `K` prototypes (Caron et al. 2021).
 
+    `mlp` alone gives the bottleneck, `[N, d]`.
+
     Args:
         in_dim: Width of the backbone.
         hidden_dim: Width of the two hidden layers.
@@ -33,7 +35,9 @@ class ProjectionHead(nn.Module):
         self.last_layer = Prototypes(bottleneck_dim, num_prototypes)
         for module in self.mlp:
             if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
+                # DINO's 0.02 is that of its 2048 hidden units. With it, a narrower head begins by
+                # damping its input, and what little it then learns drowns all other directions.
+                nn.init.trunc_normal_(module.weight, std=module.in_features**-0.5)
                 nn.init.zeros_(module.bias)
 
     def forward(self, features: Tensor) -> Tensor:

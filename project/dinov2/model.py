@@ -73,6 +73,7 @@ class SelfDistillation(nn.Module):
             |---|---|
             | `teacher_cls_token`, `…_backbone` | `[V·B, K]`, `[V·B, D]` |
             | `student_glob_cls_token`, `…_backbone` | `[V·B, K]`, `[V·B, D]`, masked input |
+            | `student_glob_cls_token_bottleneck` | `[V·B, d]`, within the head, before prototypes |
             | `student_cls_token`, `…_backbone` | `[(V+L)·B, K]`, `[(V+L)·B, D]` |
             | `teacher_patch_tokens`, `student_patch_tokens` | `[M, K]`, masked patches only |
             | `teacher_patch_tokens_backbone`, `student_…` | `[V·B, P, D]` |
@@ -93,13 +94,15 @@ class SelfDistillation(nn.Module):
         cls_tokens = seen.cls
         if len(local_crops):
             cls_tokens = torch.cat([seen.cls, self.student.backbone(local_crops).cls])
-        student_cls = self.student.dino_head(cls_tokens)
+        bottleneck = self.student.dino_head.mlp(cls_tokens)
+        student_cls = self.student.dino_head.last_layer(bottleneck)
         num_global = views * len(batch["global_crops"])
         return {
             "teacher_cls_token": teacher_cls,
             "teacher_cls_token_backbone": whole.cls,
             "student_glob_cls_token": student_cls[:num_global],
             "student_glob_cls_token_backbone": seen.cls,
+            "student_glob_cls_token_bottleneck": bottleneck[:num_global],
             "student_cls_token": student_cls,
             "student_cls_token_backbone": cls_tokens,
             "teacher_patch_tokens": teacher_patches,
@@ -116,10 +119,10 @@ class SelfDistillation(nn.Module):
             batch: What `forward` is given; only its shapes are read.
 
         Returns:
-            By key of class tokens, each with its `_backbone`: `count`, the views of a crop;
-            `layout`, always `stacked`, all crops' first view, then all crops' second one; and
-            `alike`, where local views follow: how many before them are global. Empty with a
-            single global view, which leaves nothing to compare.
+            By key of class tokens, also those with `_backbone` or `_bottleneck`: `count`, the views
+            of a crop; `layout`, always `stacked`, all crops' first view, then all crops' second
+            one; and `alike`, where local views follow: how many before them are global. Empty
+            with a single global view, which leaves nothing to compare.
         """
         views, local_views = (batch[key].shape[1] for key in ("global_crops", "local_crops"))
         if views < 2:
@@ -131,9 +134,10 @@ class SelfDistillation(nn.Module):
             "student_glob_cls_token": whole,
             "student_cls_token": mixed,
         }
-        return {
+        both = {
             key + end: dict(rows) for key, rows in declared.items() for end in ("", "_backbone")
         }
+        return both | {"student_glob_cls_token_bottleneck": dict(whole)}
 
     @torch.no_grad()
     def update_teacher(self, momentum: float) -> None:

@@ -77,7 +77,8 @@ class DINOv2(LightningModule):
         losses = self.objective(self(batch), views, temperature)
         self.log("train/loss", losses["loss"], prog_bar=True, batch_size=crops)
         self.log_dict(
-            {f"train/{name}": losses[name] for name in ("dino", "ibot", "koleo")}, batch_size=crops
+            {f"train/{name}": value for name, value in losses.items() if name != "loss"},
+            batch_size=crops,
         )
         self.log_dict(
             {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypedDict
 
+import torch
 from torch import Tensor, nn
 
 from project.dinov2.losses import dino_loss, ibot_loss, koleo_loss
@@ -31,7 +32,7 @@ class Assignment(TypedDict):
 
 
 class Objective(nn.Module):
-    """DINO on class tokens, iBOT on masked patches and KoLeo on the student's class tokens.
+    """DINO on class tokens, iBOT on masked patches, KoLeo before and within the DINO head.
 
     Args:
         num_prototypes: Outputs of the DINO and the iBOT head, in this order.
@@ -39,7 +40,9 @@ class Objective(nn.Module):
         student_temperature: Temperature of the student's softmax.
         dino_weight: Weight of the DINO loss.
         ibot_weight: Weight of the iBOT loss.
-        koleo_weight: Weight of KoLeo.
+        koleo_weight: Weight of KoLeo on the student's class tokens.
+        head_koleo_weight: Weight of KoLeo on what the DINO head makes of them, before prototypes.
+        center_momentum: Share of the old centre that each batch keeps; at 1 there is no centring.
 
     Raises:
         ValueError: If `centering` is unknown.
@@ -53,6 +56,8 @@ class Objective(nn.Module):
         dino_weight: float = 1.0,
         ibot_weight: float = 1.0,
         koleo_weight: float = 0.1,
+        head_koleo_weight: float = 0.0,
+        center_momentum: float = 0.9,
     ) -> None:
         super().__init__()
         if centering not in _CENTERINGS:
@@ -61,13 +66,16 @@ class Objective(nn.Module):
             )
         dino, ibot = num_prototypes
         self.dino_targets: SinkhornKnopp | Centering = (
-            SinkhornKnopp() if centering == "sinkhorn" else Centering(dino)
+            SinkhornKnopp() if centering == "sinkhorn" else Centering(dino, center_momentum)
         )
-        self.ibot_targets = SinkhornKnopp() if centering == "sinkhorn" else Centering(ibot)
+        self.ibot_targets = (
+            SinkhornKnopp() if centering == "sinkhorn" else Centering(ibot, center_momentum)
+        )
         self.student_temperature = student_temperature
         self.dino_weight = dino_weight
         self.ibot_weight = ibot_weight
         self.koleo_weight = koleo_weight
+        self.head_koleo_weight = head_koleo_weight
 
     def forward(
         self, outputs: Mapping[str, Tensor], views: int, teacher_temperature: float
@@ -80,7 +88,7 @@ class Objective(nn.Module):
             teacher_temperature: Temperature of the teacher's targets.
 
         Returns:
-            Scalars `dino`, `ibot`, `koleo` and their weighted sum `loss`.
+            Scalars `dino`, `ibot`, `koleo`, `head_koleo` and their weighted sum `loss`.
         """
         teacher, student = outputs["teacher_cls_token"], outputs["student_cls_token"]
         crops = len(teacher) // views
@@ -98,10 +106,11 @@ class Objective(nn.Module):
             len(mask),
             self.student_temperature,
         )
-        per_view = outputs["student_glob_cls_token_backbone"].chunk(views)
-        koleo = sum((koleo_loss(tokens) for tokens in per_view), start=dino.new_zeros(()))
-        loss = self.dino_weight * dino + self.ibot_weight * ibot + self.koleo_weight * koleo
-        return {"loss": loss, "dino": dino, "ibot": ibot, "koleo": koleo}
+        koleo = _koleo_by_view(outputs["student_glob_cls_token_backbone"], views)
+        head_koleo = _koleo_by_view(outputs["student_glob_cls_token_bottleneck"], views)
+        loss = self.dino_weight * dino + self.ibot_weight * ibot
+        loss = loss + self.koleo_weight * koleo + self.head_koleo_weight * head_koleo
+        return {"loss": loss, "dino": dino, "ibot": ibot, "koleo": koleo, "head_koleo": head_koleo}
 
     def dino_assignment(self, teacher_temperature: float) -> Assignment:
         """Describe the DINO loss of a step, without computing anything.
@@ -121,3 +130,8 @@ class Objective(nn.Module):
             "center": center,
             "sinkhorn_iterations": iterations,
         }
+
+
+def _koleo_by_view(tokens: Tensor, views: int) -> Tensor:
+    """Sum over views, `[V·B, D]` stacked: views of one crop must not repel each other."""
+    return torch.stack([koleo_loss(view) for view in tokens.chunk(views)]).sum()

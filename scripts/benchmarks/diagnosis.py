@@ -15,10 +15,13 @@ from pathlib import Path
 
 from _report import Report, options, some_of
 from zoo import plan
+from zoo.job import JOB
 from zoo.judging import Verdict, read, read_verdicts, verdicts, write
 from zoo.tables import by_fault, by_name, by_watcher, judged
 
 ZOO = Path(__file__).parent / "zoo"
+SHOWN = "no_centring_no_koleo"
+"""What is broken in the training of the bundled job that is drawn."""
 KEPT = ZOO / "verdicts.csv"
 """The verdicts that documents speak of."""
 
@@ -32,6 +35,7 @@ def main() -> None:
         ("--out", Path, Path("outputs/zoo"), Path("outputs/zoo"), "where runs are kept"),
         ("--jobs", int, 2, 1, "trainings at a time"),
         ("--verdicts", Path, None, None, "a file that receives the verdicts"),
+        ("--picture", Path, None, None, "a file that receives a picture of them, of reported runs"),
     )
     report = Report("diagnosis", __doc__, chosen)
     for which in chosen.runs:
@@ -39,7 +43,16 @@ def main() -> None:
         if chosen.verdicts:
             write(chosen.verdicts, found)
         _tell(report, which, found)
+        if chosen.picture:
+            _draw(chosen.out, found, chosen.picture)
     report.finish()
+
+
+def _draw(out: Path, found: Sequence[Verdict], path: Path) -> None:
+    from zoo.picture import draw
+
+    well, broken = (read(out / f"{JOB}-{of}.json") for of in ("healthy-100", f"{SHOWN}-200"))
+    draw(well, broken, judged(found)[0], path)
 
 
 def _made(which: str, out: Path, jobs: int) -> list[Verdict]:

@@ -60,6 +60,23 @@ def test_wandb_holds_one_picture_for_each_due_step(commands: Commands) -> None:
         assert re.search(rf"{feature} +effective rank [\d.]+ of 7, views share -?[\d.]+", said)
 
 
+def test_a_job_that_is_broken_on_purpose_is_named_and_ends(commands: Commands) -> None:
+    done = commands.run(
+        None,
+        "scripts/train experiment=collapse_views data.batch_size=4 callbacks.knn_probe=null"
+        " callbacks.collapse_monitor.metrics_every_n_steps=2"
+        " callbacks.collapse_monitor.stop_on=[views_identical]",
+    )
+
+    (output,) = done.directory.glob("outputs/*/*")
+    states = [e["diagnosis"] for e in events(output / "gram")]
+    assert states[0] == "warming_up"
+    assert states[-1] == "views_identical"
+    assert re.search(r"stopped +after \d optimizer steps: views_identical", done.output)
+    assert "Views of a sample are the same" in done.output
+    assert list(output.glob("checkpoints/stopped_step_*.ckpt"))
+
+
 def test_two_processes_show_one_matrix_over_both_ranks_samples(commands: Commands) -> None:
     planned = planning.plan(
         "scripts/train '+callbacks=[gram_teacher,gram_student]' trainer=ddp_cpu"

@@ -80,7 +80,7 @@ def make_module(make_model: Callable[..., SelfDistillation]) -> Callable[..., DI
             "teacher_momentum": CosineSchedule(0.9, 1.0),
             "teacher_temperature": CosineSchedule(0.07, 0.07, start=0.04, warmup=0.3),
         }
-        objective = Objective((12, 10), centering=centering)
+        objective = Objective((12, 10), centering=centering, head_koleo_weight=0.5)
         return DINOv2(make_model(), objective, **{**schedules, **options})
 
     return make

@@ -59,7 +59,7 @@ def test_without_a_name_it_lists_the_benchmarks() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     usage, *lines = done.stdout.splitlines()
     assert usage.startswith("usage: scripts/bench NAME")
-    names = ["digits", "faults", "gather", "overhead", "render", "samples", "startup"]
+    names = ["diagnosis", "digits", "faults", "gather", "overhead", "render", "samples", "startup"]
     assert [line.split()[0] for line in lines] == names
     assert all(line.endswith(".") and '"' not in line for line in lines)
 
@@ -209,6 +209,15 @@ def test_samples(tmp_path: Path) -> None:
     few, more = (lines["white noise", "effective_rank"][f"N = {n}"] for n in (8, 16))
     assert few < 7 < more < 15  # at most N - 1, whatever the features
     assert [(row["N"], row["views_known"]["n"]) for row in results["cost"]] == [(16, 3)]
+
+
+def test_diagnosis(tmp_path: Path) -> None:
+    results = quick("diagnosis", tmp_path)
+
+    ours = results["kept_watchers"][0]
+    assert ours["watcher"] == "diagnosis"
+    assert sum(row["runs"] for row in results["kept_faults"]) >= 300
+    assert sum(row["runs"] for row in results["kept_faults"] if row["fault"] == "healthy") >= 100
 
 
 @pytest.mark.slow

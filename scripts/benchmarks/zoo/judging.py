@@ -16,6 +16,7 @@ from gramscope.diagnosis import Diagnosis
 __all__ = [
     "BASELINES",
     "HEALTHY",
+    "MARGIN",
     "WATCHERS",
     "Alarm",
     "Record",
@@ -27,7 +28,7 @@ __all__ = [
     "write",
 ]
 
-_COLUMNS = ("cell", "fault", "seed", "learned", "damage")
+_COLUMNS = ("cell", "fault", "seed", "steps", "learned", "damage")
 
 HEALTHY = "healthy"
 MARGIN = 0.03
@@ -61,6 +62,8 @@ class Verdict:
     cell: str
     fault: str
     seed: int
+    steps: int
+    """How long it was."""
     learned: float
     """What k-NN gained on random weights."""
     damage: int | None
@@ -77,10 +80,10 @@ class Verdict:
 def read(path: Path) -> Record:
     """One file of `run`."""
     found = json.loads(path.read_text())
-    data, encoder, method, fault, seed = found["name"].split("-")
+    cell, fault, seed = found["name"].rsplit("-", 2)
     accuracy, loss = (_by_step(found[key]) for key in ("accuracy", "loss"))
     numbers = {what: _by_step(series) for what, series in found["numbers"].items()}
-    return Record(f"{data}-{encoder}-{method}", fault, int(seed), accuracy, loss, numbers)
+    return Record(cell, fault, int(seed), accuracy, loss, numbers)
 
 
 def _by_step(series: dict[str, Any]) -> dict[int, Any]:
@@ -168,8 +171,10 @@ def verdicts(records: Sequence[Record]) -> list[Verdict]:
 
 def _verdict(record: Record, lowest: dict[int, float]) -> Verdict:
     seen = {name: watch(record) for name, watch in WATCHERS.items() if _can(name, record)}
-    learned = record.accuracy[max(record.accuracy)] - record.accuracy[min(record.accuracy)]
-    return Verdict(record.cell, record.fault, record.seed, learned, damage(record, lowest), seen)
+    first, last = min(record.accuracy), max(record.accuracy)
+    learned = record.accuracy[last] - record.accuracy[first]
+    of = (record.cell, record.fault, record.seed, last, learned)
+    return Verdict(*of, damage(record, lowest), seen)
 
 
 def _can(watcher: str, record: Record) -> bool:
@@ -183,7 +188,8 @@ def write(path: Path, found: Sequence[Verdict]) -> None:
         rows.writerow([*_COLUMNS, *WATCHERS])
         for v in sorted(found, key=lambda v: (v.cell, v.fault, v.seed)):
             of = [_written(v.seen[name]) if name in v.seen else "" for name in WATCHERS]
-            rows.writerow([v.cell, v.fault, v.seed, f"{v.learned:.4f}", v.damage or "", *of])
+            what = [v.cell, v.fault, v.seed, v.steps, f"{v.learned:.4f}", v.damage or ""]
+            rows.writerow([*what, *of])
 
 
 def read_verdicts(path: Path) -> list[Verdict]:
@@ -203,5 +209,5 @@ def _read_verdict(row: dict[str, str]) -> Verdict:
             step, _, state = row[name].partition(" ")
             seen[name] = Alarm(int(step), state) if state else None
     damaged = int(row["damage"]) if row["damage"] else None
-    of = (row["cell"], row["fault"], int(row["seed"]), float(row["learned"]))
+    of = (row["cell"], row["fault"], int(row["seed"]), int(row["steps"]), float(row["learned"]))
     return Verdict(*of, damaged, seen)

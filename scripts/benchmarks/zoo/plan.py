@@ -6,7 +6,10 @@ data set, an encoder and two methods are in it for the first time.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from zoo.faults import faults_of
+from zoo.job import FAULTS_OF_JOB, JOB
 
 __all__ = ["CHOSEN_BY", "REPORTED"]
 
@@ -26,14 +29,15 @@ _REPORTED = (
 )
 
 
-def _runs(cells: tuple[str, ...], healthy: range, broken: int) -> list[str]:
-    runs = []
-    for cell in cells:
-        runs += [f"{cell}-healthy-{seed}" for seed in healthy]
-        faults = [fault for fault in faults_of(cell.rpartition("-")[2]) if fault != "healthy"]
-        runs += [f"{cell}-{fault}-{broken}" for fault in faults]
-    return runs
+def _runs(cell: str, faults: Iterable[str], healthy: range, broken: int) -> list[str]:
+    runs = [f"{cell}-healthy-{seed}" for seed in healthy]
+    return runs + [f"{cell}-{fault}-{broken}" for fault in faults if fault != "healthy"]
 
 
-CHOSEN_BY = _runs(_CHOSEN_BY, range(3), 0)
-REPORTED = _runs(_REPORTED, range(100, 110), 200)
+def _all(cells: tuple[str, ...], healthy: range, broken: int) -> list[str]:
+    of = ((cell, faults_of(cell.rpartition("-")[2])) for cell in cells)
+    return [run for cell, faults in of for run in _runs(cell, faults, healthy, broken)]
+
+
+CHOSEN_BY = _all(_CHOSEN_BY, range(3), 0)
+REPORTED = _all(_REPORTED, range(100, 110), 200) + _runs(JOB, FAULTS_OF_JOB, range(100, 105), 200)

@@ -14,6 +14,7 @@ import hydra
 import torch
 from hydra.core.config_store import ConfigStore
 
+from zoo.job import JOB, train_job
 from zoo.training import train
 
 __all__ = ["main"]
@@ -38,11 +39,14 @@ def main(config: Config) -> None:
     if path.exists():
         return
     torch.set_num_threads(1)
-    data, encoder, method, fault, seed = config.run.split("-")
-    run = train(data, encoder, method, fault, int(seed))
     path.parent.mkdir(parents=True, exist_ok=True)
+    cell, fault, seed = config.run.rsplit("-", 2)
+    if cell == JOB:
+        seen = train_job(fault, int(seed), path.parent / "jobs" / config.run)
+    else:
+        seen = asdict(train(*cell.split("-"), fault, int(seed)))
     beside = path.with_suffix(f".{os.getpid()}")
-    beside.write_text(json.dumps(asdict(run)))
+    beside.write_text(json.dumps({"name": config.run, **seen}))
     beside.replace(path)
 
 

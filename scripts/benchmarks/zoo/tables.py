@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from zoo.faults import FAULTS
-from zoo.judging import HEALTHY, WATCHERS, Verdict
-from zoo.training import STEPS
+from zoo.judging import HEALTHY, MARGIN, WATCHERS, Verdict
 
 __all__ = ["by_fault", "by_name", "by_watcher", "judged"]
 
@@ -18,16 +17,11 @@ Row = dict[str, object]
 def judged(found: Sequence[Verdict]) -> tuple[list[Verdict], list[str]]:
     """Verdicts of cells in which health can be told, and the names of the others.
 
-    Where healthy seeds end below random weights on average, the method is none for that data and
+    Where a healthy seed ends clearly below random weights, the method is none for that data and
     encoder, and what is below its healthy seeds is not damage.
     """
-    cells = {v.cell for v in found}
-    poor = sorted(cell for cell in cells if _learned(found, cell) <= 0)
+    poor = sorted({v.cell for v in found if v.healthy and v.learned < -MARGIN})
     return [v for v in found if v.cell not in poor], poor
-
-
-def _learned(found: Iterable[Verdict], cell: str) -> float:
-    return statistics.mean(v.learned for v in found if v.cell == cell and v.healthy)
 
 
 def by_watcher(found: Sequence[Verdict]) -> list[Row]:
@@ -61,6 +55,7 @@ def _fault(name: str, found: Sequence[Verdict], watcher: str) -> Row:
     damaged = [v for v in found if v.damage and not v.healthy]
     alarmed = [v for v in found if v.seen[watcher]]
     leads = [_lead(v, watcher) for v in damaged if v.seen[watcher]]
+    shares = [100 * _lead(v, watcher) / v.steps for v in damaged if v.seen[watcher]]
     named = _count(alarmed, lambda v: _name(v, watcher) in FAULTS[name].named)
     return {
         "fault": name.replace("_", " "),
@@ -69,7 +64,7 @@ def _fault(name: str, found: Sequence[Verdict], watcher: str) -> Row:
         "found": _count(damaged, lambda v: v.seen[watcher] is not None),
         "at or before": _count(damaged, lambda v: _lead(v, watcher) >= 0),
         "lead, steps": int(statistics.median(leads)) if leads else None,
-        "lead, % of run": round(100 * statistics.median(leads) / STEPS) if leads else None,
+        "lead, % of run": round(statistics.median(shares)) if shares else None,
         "alarms without damage": len(alarmed) - sum(bool(v.damage) for v in alarmed),
         "right name": None if name == HEALTHY else named,
     }
@@ -99,7 +94,7 @@ def _lead(verdict: Verdict, watcher: str) -> int:
     """Steps from alarm to damage; very late where there was no alarm."""
     alarm = verdict.seen[watcher]
     assert verdict.damage is not None
-    return verdict.damage - alarm.step if alarm else -STEPS
+    return verdict.damage - alarm.step if alarm else -verdict.steps
 
 
 def _count(found: Iterable[Verdict], holds: Callable[[Verdict], bool]) -> str:

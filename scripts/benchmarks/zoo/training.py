@@ -38,7 +38,6 @@ _BLIND = wanted(["uniformity", "duplicate_share"])
 class Run:
     """What was seen of a training."""
 
-    name: str
     accuracy: dict[int, float] = field(default_factory=dict)
     """By step; 1 is random weights."""
     loss: dict[int, float] = field(default_factory=dict)
@@ -55,7 +54,7 @@ def train(data: str, encoder: str, method: str, fault: str, seed: int) -> Run:
     model = METHODS[method](ENCODERS[encoder](), **wrong.settings)
     learned = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learned, lr=1e-3 * wrong.rate)
-    run = Run(f"{data}-{encoder}-{method}-{fault}-{seed}")
+    run = Run()
     for step in range(1, STEPS + 1):
         if step in PROBED:
             draws = np.random.default_rng(seed)

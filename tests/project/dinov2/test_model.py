@@ -33,6 +33,7 @@ def test_outputs(make_model: MakeModel, batch: dict[str, torch.Tensor], training
         "teacher_cls_token_backbone": (8, 16),
         "student_glob_cls_token": (8, 12),
         "student_glob_cls_token_backbone": (8, 16),
+        "student_glob_cls_token_bottleneck": (8, 8),
         "student_cls_token": (20, 12),
         "student_cls_token_backbone": (20, 16),
         "teacher_patch_tokens": (masked, 10),
@@ -148,6 +149,17 @@ def test_logits_are_cosines() -> None:
     logits = ProjectionHead(16, 32, 8, 12)(torch.randn(5, 16))
 
     assert logits.abs().max() <= 1.0 + 1e-6
+
+
+def test_a_head_of_any_width_passes_on_as_much() -> None:
+    features = torch.randn(64, 128)
+
+    lengths = [
+        ProjectionHead(128, hidden, 64, 16).mlp(features).norm(dim=-1).mean()
+        for hidden in (64, 2048)
+    ]
+
+    assert 0.5 < lengths[0] / lengths[1] < 2.0
 
 
 def test_an_image_size_that_does_not_fit_is_named() -> None:
