@@ -67,7 +67,8 @@ class Diagnosis:
             course = self._courses.setdefault(role, Course(role))
             course.update(step, numbers)
             for index, rule in enumerate(RULES):
-                self._judge(step, (index, role), rule, course)
+                if rule.state == "non_finite" or not self._has_steadier(role):
+                    self._judge(step, (index, role), rule, course)
         state = self._present()
         if state.name != self.state.name:
             self.changes.append((step, state))
@@ -112,6 +113,11 @@ class Diagnosis:
         self._warm = memory["warm"]
         self.state = State.of(memory["state"])
         self.changes = [(step, State.of(state)) for step, state in memory["changes"]]
+
+    def _has_steadier(self, role: str) -> bool:
+        """Whether a student's backbone has a teacher's beside it, which has all that is lasting."""
+        is_students = role.startswith("student") and role.endswith("backbone")
+        return is_students and f"teacher{role.removeprefix('student')}" in self._courses
 
     def _judge(self, step: int, key: Key, rule: Rule, course: Course) -> None:
         """Let a rule look at a feature: it begins a state, keeps it up, or ends it."""

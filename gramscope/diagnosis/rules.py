@@ -67,12 +67,11 @@ def non_finite(case: Case) -> Found:
 
 def duplicates(case: Case) -> Found:
     """Rows are those of other samples, and were before anything was learned."""
-    at, first = case.at, case.course.first
-    spread = first.get("spread", nan)
+    at, course = case.at, case.course
+    were = course.first.get("duplicate_share", nan) > at["duplicates"]
     # Where nothing at all spreads, not even rounding tells samples apart: they are the same.
-    tells = spread > at["least_spread"] or spread < 1e-6
-    if tells and first.get("duplicate_share", nan) > at["duplicates"]:
-        return case.above("duplicate_share", at["duplicates"], case.course["duplicate_share"])
+    if were and (course["spread"] > at["telling_spread"] or course["spread"] < 1e-6):
+        return case.above("duplicate_share", at["duplicates"], course["duplicate_share"])
     return ()
 
 
@@ -83,30 +82,34 @@ def views_identical(case: Case) -> Found:
     )
 
 
+def _own(case: Case, threshold: str) -> str:
+    """A backbone has a threshold of its own."""
+    return f"backbone_{threshold}" if case.course.role.endswith("backbone") else threshold
+
+
 def complete_collapse(case: Case) -> Found:
     """Unit vectors vary much less than they did."""
     most = case.course.highest.get("spread", nan)
-    return case.of("spread", case.at["spread_kept"], most, "at most")
+    return case.of("spread", case.at[_own(case, "spread_kept")], most, "at most")
 
 
 def cluster_collapse(case: Case) -> Found:
     """Samples that were told apart are the same."""
     at, course = case.at, case.course
     were_apart = course.first.get("duplicate_share", nan) < at["duplicates"]
-    if were_apart and course["spread"] > at["least_spread"]:
-        return case.above("duplicate_share", at["duplicates"])
+    if were_apart and course["spread"] > at["telling_spread"]:
+        return case.above("duplicate_share", at["clusters"])
     return ()
 
 
 def dimensional_collapse(case: Case) -> Found:
     """Directions are lost, or only a line is left."""
     at, name = case.at, "effective_rank"
-    lost = "backbone_rank_kept" if case.course.role.endswith("backbone") else "rank_kept"
     on_a_line = _all(
         case.below("participation_ratio", at["line_rank"]),
         case.kept(name, at["line_rank_kept"]),
     )
-    return case.kept(name, at[lost]) or on_a_line
+    return case.kept(name, at[_own(case, "rank_kept")]) or on_a_line
 
 
 def abrupt_collapse(case: Case) -> Found:
@@ -122,7 +125,7 @@ def abrupt_point(case: Case) -> Found:
     at, course = case.at, case.course
     if course.steps > at["abrupt_steps"] or course.role.startswith("student"):
         return ()
-    return case.kept("spread", at["spread_kept"])
+    return case.kept("spread", at[_own(case, "spread_kept")])
 
 
 def stalled(case: Case) -> Found:

@@ -59,7 +59,9 @@ def _early(axes: Axes, found: Sequence[Verdict]) -> None:
     for name, color in zip(_SHOWN, (_OURS, *_OTHERS), strict=True):
         lags = sorted(_lag(v, name) for v in damaged if v.seen[name])
         shares = [(n + 1) / len(damaged) for n in range(len(lags))]
-        axes.step([-200, *lags, 200], [0, *shares, *(shares or [0])[-1:]], color=color, where="post")
+        axes.step(
+            [-200, *lags, 200], [0, *shares, *(shares or [0])[-1:]], color=color, where="post"
+        )
         axes.plot([], [], color=color, label=name)
     axes.axvline(0, color="0.8", zorder=0)
     axes.set(xlim=(-100, 100), ylim=(0, 1.02), xlabel="steps after the damage")

@@ -27,8 +27,8 @@ BATCH = 64
 """Images of a step; numbers are of both views of each."""
 OTHER_ROWS = (32, 64, 512)
 """How many rows more numbers are made of, in reported runs of one encoder: they take time."""
-FIRST_REPORTED = 100
-"""The seed from which on runs are not for choosing thresholds."""
+REPORTED = range(100, 300)
+"""Seeds of the reported runs."""
 _SCALE = 2.0**24
 _BLIND = wanted(["uniformity", "duplicate_share"])
 """Numbers that are others where views are not known."""
@@ -63,7 +63,7 @@ def train(data: str, encoder: str, method: str, fault: str, seed: int) -> Run:
         if step == 1 or step % EVERY == 0:
             run.loss[step] = float(loss.detach())
             _look(run, step, model, seen)
-            if encoder == "signed" and seed >= FIRST_REPORTED:
+            if encoder == "signed" and seed in REPORTED:
                 _look_at_more(run, step, model, _views(images, wrong, more, OTHER_ROWS[-1] // 2))
         optimizer.zero_grad()
         loss.backward()
