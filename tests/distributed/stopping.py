@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
@@ -36,6 +37,14 @@ class CannotStart(GramMatrixCallback):
         raise RuntimeError("as planned")
 
 
+class OneStepMore(pl.Callback):
+    """Lets Lightning end only after another step, as where `min_steps` holds it."""
+
+    def on_train_batch_start(self, trainer: Any, *_: Any) -> None:
+        if trainer.should_stop:
+            trainer.fit_loop.epoch_loop.min_steps = trainer.global_step + 1
+
+
 def main() -> None:
     plan_file = Path(sys.argv[1])
     plan = json.loads(plan_file.read_text())
@@ -57,7 +66,9 @@ def main() -> None:
         root.touch()
     run = trainer(
         root,
-        [callback],
+        [callback, OneStepMore()],
+        min_steps=plan["steps"],
+        min_epochs=0,
         max_steps=plan["steps"],
         max_epochs=-1,
         devices=2,
