@@ -67,7 +67,7 @@ class Diagnosis:
             course = self._courses.setdefault(role, Course(role))
             course.update(step, numbers)
             for index, rule in enumerate(RULES):
-                if rule.state == "non_finite" or not self._has_steadier(role):
+                if self._is_asked(rule, role):
                     self._judge(step, (index, role), rule, course)
         state = self._present()
         if state.name != self.state.name:
@@ -114,10 +114,14 @@ class Diagnosis:
         self.state = State.of(memory["state"])
         self.changes = [(step, State.of(state)) for step, state in memory["changes"]]
 
-    def _has_steadier(self, role: str) -> bool:
-        """Whether a student's backbone has a teacher's beside it, which has all that is lasting."""
-        is_students = role.startswith("student") and role.endswith("backbone")
-        return is_students and f"teacher{role.removeprefix('student')}" in self._courses
+    def _is_asked(self, rule: Rule, role: str) -> bool:
+        """Whether a rule has a say; of a student less, where its teacher is watched as well."""
+        teacher = f"teacher{role.removeprefix('student')}"
+        if rule.state == "non_finite" or not role.startswith("student"):
+            return True
+        if teacher not in self._courses:
+            return True
+        return rule.of_students and not role.endswith("backbone")
 
     def _judge(self, step: int, key: Key, rule: Rule, course: Course) -> None:
         """Let a rule look at a feature: it begins a state, keeps it up, or ends it."""

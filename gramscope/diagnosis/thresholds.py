@@ -55,8 +55,7 @@ _ROWS = (
     Threshold("abrupt_steps", 20, 0, inf, "optimizer steps",
               "Within so many steps of the first event no healthy run loses its directions."),
     Threshold("abrupt_rank_kept", 0.35, 0, 1, "share of the first effective rank",
-              "What counts as lost so soon; healthy runs kept 0.5 and more, students apart, which are "
-              "not asked."),
+              "What counts as lost so soon; healthy runs kept 0.5 and more."),
     Threshold("duplicates", 0.25, 0, 1, "share of rows",
               "Above it, from the first event on, many rows are another sample's: that is in the "
               "data."),
@@ -76,6 +75,9 @@ _ROWS = (
               "From here on views have agreed, so that agreement can be lost."),
     Threshold("agreement_kept", 0.5, 0, 1, "share of the highest view_correlation of the run",
               "Below it agreement is lost."),
+    Threshold("agreement_cka", 0.1, -1, 1, "CKA (view_cka)",
+              "Only where it is below as well have views so little in common: above, shared_rank "
+              "is resolved."),
     Threshold("moved", 0.2, 0, 1, "share of the first effective rank or spread",
               "By so much features have to differ from the first ones before they are judged by "
               "what views have in common: what does not train does not collapse."),

@@ -17,6 +17,7 @@ WELL = {
     "participation_ratio": 8.0,
     "duplicate_share": 0.0,
     "view_correlation": 0.1,
+    "view_cka": 0.05,
 }
 """Numbers of random weights."""
 LOGITS = {
@@ -60,13 +61,13 @@ ALARMS = {
     "a point at once": ("complete_collapse", {"spread": (0.7, 0.01)}),
     "few directions": (
         "dimensional_collapse",
-        {"effective_rank": (45, 40, 30, 20, 12, 5, 5, 5)},
+        {"effective_rank": (45, 40, 30, 20, 12, 4, 4, 4)},
     ),
     "few directions at once": ("dimensional_collapse", {"effective_rank": (45, 9)}),
     "a line": (
         "dimensional_collapse",
         {
-            "effective_rank": (45, 35, 25, 20, 13, 12, 12, 12),
+            "effective_rank": (45, 35, 25, 20, 11, 10, 10, 10),
             "participation_ratio": (8, 4, 2, 1.3, 1.1, 1.05, 1.02, 1.02),
         },
     ),
@@ -82,6 +83,7 @@ ALARMS = {
     "views that agree no more": (
         "stalled",
         {
+            "view_cka": (0.05, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.05),
             "effective_rank": (45, 40, 35, 30, 28),
             "view_correlation": (*AGREEING, 0.5, 0.3, 0.2, 0.2, 0.2, 0.2),
         },
@@ -89,7 +91,7 @@ ALARMS = {
     "uniform": (
         "uniform_assignment",
         {
-            "teacher_entropy_normalised": (0.9, 0.97, 0.995, 0.999),
+            "teacher_entropy_normalised": (0.9, 0.97, 0.996, 0.999),
             "teacher_student_kl": (0.7, 0.3, 0.1, 0.01),
         },
     ),
@@ -183,7 +185,7 @@ def test_knows_since_when() -> None:
 
 
 def _of_head_and_backbone(backbone_rank: Sequence[float]) -> Iterator[tuple[int, dict[str, float]]]:
-    head = course(effective_rank=(45, 40, 30, 20, 12, 5, 5, 5, 5))
+    head = course(effective_rank=(45, 40, 30, 20, 12, 4, 4, 4, 4))
     backbone = course(effective_rank=(*backbone_rank, *9 * backbone_rank[-1:]))
     for (step, behind), (_, before) in zip(head, backbone, strict=False):
         yield step, {**of("teacher_head", behind), **of("teacher_backbone", before)}
