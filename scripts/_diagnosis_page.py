@@ -1,4 +1,4 @@
-"""Writes the tables of docs/diagnosis.md and README.md: `gramscope.diagnosis`'s, and those of the zoo's verdicts.
+"""Writes tables of docs/diagnosis.md and README.md: states, thresholds, and the zoo's verdicts.
 
 .venv/bin/python scripts/_diagnosis_page.py
 

@@ -181,8 +181,8 @@ class Diagnosis:
     def _has_learned(self, course: Course) -> bool:
         """Whether features have left their beginnings."""
         if "view_correlation" in course.first:
-            gained = course.usual("view_correlation") - course.first["view_correlation"]
-            return gained > self._at["agreement_gained"]
+            gained = course.first["view_correlation"] + self._at["agreement_gained"]
+            return course.usual("view_correlation") > min(gained, self._at["agreement_had"])
         return course.events >= self._at["settle_events"] and has_moved(course, self._at["moved"])
 
 

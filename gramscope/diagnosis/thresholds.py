@@ -59,7 +59,7 @@ _ROWS = (
     Threshold("duplicates", 0.25, 0, 1, "share of rows",
               "Above it, from the first event on, many rows are another sample's: that is in the "
               "data."),
-    Threshold("clusters", 0.5, 0, 1, "share of rows",
+    Threshold("clusters", 0.9, 0, 1, "share of rows",
               "Above it, where it was below `duplicates` at first, the model has thrown samples "
               "together."),
     Threshold("telling_spread", 0.3, 0, 1, "spread",

@@ -163,6 +163,10 @@ WATCHERS: dict[str, Callable[[Record], Alarm | None]] = {
 """Who looks at a training; unless it is said, at 128 rows every 10 steps, views known."""
 
 
+_MADE_OF = {"views not known": "128 without views", **{f"N = {n}": n for n in ("32", "64", "512")}}
+"""Which numbers a watcher looks at, if they are others than those of 128 rows with views."""
+
+
 def verdicts(records: Sequence[Record]) -> list[Verdict]:
     """What became of trainings, and who said so."""
     lowest = _lowest(records)
@@ -178,7 +182,7 @@ def _verdict(record: Record, lowest: dict[int, float]) -> Verdict:
 
 
 def _can(watcher: str, record: Record) -> bool:
-    return not watcher.startswith("N = ") or watcher.removeprefix("N = ") in record.numbers
+    return _MADE_OF.get(watcher, "128") in record.numbers
 
 
 def write(path: Path, found: Sequence[Verdict]) -> None:

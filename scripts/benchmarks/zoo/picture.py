@@ -1,4 +1,4 @@
-"""One picture: a loss that looks fine while the diagnosis speaks, and how early who finds damage."""
+"""A loss that looks fine while the diagnosis speaks, and how early who finds damage."""
 
 from __future__ import annotations
 
@@ -33,22 +33,23 @@ def draw(well: Record, broken: Record, found: Sequence[Verdict], path: Path) -> 
         found: Verdicts of all trainings.
         path: The PNG file.
     """
-    figure, (loss, probe, early) = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
+    figure, (loss, spread, early) = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
     for record, color, name in ((well, "tab:green", "healthy"), (broken, "tab:red", broken.fault)):
         label = name.replace("_", " ")
         loss.plot(*zip(*sorted(record.loss.items()), strict=True), color=color, label=label)
-        accuracy = sorted(record.accuracy.items())
-        probe.plot(*zip(*accuracy, strict=True), color=color, marker="o", label=label)
+        numbers = sorted(record.numbers["128"].items())
+        steps = [step for step, _ in numbers]
+        spread.plot(steps, [n["teacher_head/spread"] for _, n in numbers], color=color, label=label)
     alarm = alarm_of(broken)
-    for axes in (loss, probe):
+    for axes in (loss, spread):
         if alarm:
             axes.axvline(alarm.step, color="tab:red", linestyle=":")
             text = f" {alarm.name.replace('_', ' ')}\n said at step {alarm.step}"
-            axes.text(alarm.step, 0.98, text, transform=axes.get_xaxis_transform(), va="top")
+            axes.text(alarm.step, 0.6, text, transform=axes.get_xaxis_transform(), va="top")
         axes.set_xlabel("optimizer step")
-        axes.legend(loc="lower left", frameon=False)
+        axes.legend(loc="center right", frameon=False)
     loss.set_title("loss of the bundled job")
-    probe.set_title("tissue probe (k-NN), which needs labels")
+    spread.set_title("spread of its teacher's head")
     _early(early, found)
     figure.savefig(path, dpi=110)
 
@@ -66,7 +67,7 @@ def _early(axes: Axes, found: Sequence[Verdict]) -> None:
     axes.axvline(0, color="0.8", zorder=0)
     axes.set(xlim=(-100, 100), ylim=(0, 1.02), xlabel="steps after the damage")
     axes.set_title("damaged trainings found so far")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
 
 
 def _lag(verdict: Verdict, name: str) -> int:

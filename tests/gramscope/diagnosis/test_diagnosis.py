@@ -71,7 +71,7 @@ ALARMS = {
             "participation_ratio": (8, 4, 2, 1.3, 1.1, 1.05, 1.02, 1.02),
         },
     ),
-    "a few points": ("cluster_collapse", {"duplicate_share": (0, 0.1, 0.4, 0.6, 0.8, 0.8)}),
+    "a few points": ("cluster_collapse", {"duplicate_share": (0, 0.1, 0.4, 0.8, 1, 1, 1)}),
     "NaN": ("non_finite", {"nonfinite_rows": (0, 3)}),
     "views the same": ("views_identical", {"view_correlation": ALIKE}),
     "samples twice": ("duplicates", {"duplicate_share": (1, 1)}),
