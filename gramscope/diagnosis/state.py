@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from gramscope.diagnosis.numbers import format_number
 from gramscope.diagnosis.states import STATES, Kind
 
 __all__ = ["Evidence", "State"]
@@ -25,8 +24,8 @@ class Evidence:
     """Where the threshold comes from, if it is a share of what the run has shown before."""
 
     def __str__(self) -> str:
-        limit = " ".join(filter(None, (format_number(self.number, self.threshold), self.why)))
-        return f"{self.number} {format_number(self.number, self.value)} ({self.sign} {limit})"
+        limit = f"{self.threshold:.3g} {self.why}".strip()
+        return f"{self.number} {self.value:.3g} ({self.sign} {limit})"
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class State:
 
     @property
     def title(self) -> str:
-        """A few words, for a bar or a picture: ``dimensional collapse of teacher head``."""
+        """A few words, for a bar or a picture: ``dimensional collapse (teacher head)``."""
         return self.kind.title + (self._of if "{of}" in self.kind.sentence else "")
 
     @property
@@ -90,7 +89,7 @@ class State:
 
     @property
     def _of(self) -> str:
-        return f" of {_words(self.role)}" if self.role else ""
+        return f" ({_words(self.role)})" if self.role else ""
 
 
 def _words(role: str) -> str:

@@ -45,9 +45,9 @@ def draw(well: Record, broken: Record, found: Sequence[Verdict], path: Path) -> 
         if alarm:
             axes.axvline(alarm.step, color="tab:red", linestyle=":")
             text = f" {alarm.name.replace('_', ' ')}\n said at step {alarm.step}"
-            axes.text(alarm.step, 0.6, text, transform=axes.get_xaxis_transform(), va="top")
+            axes.text(alarm.step, 0.75, text, transform=axes.get_xaxis_transform(), va="top")
         axes.set_xlabel("optimizer step")
-        axes.legend(loc="center right", frameon=False)
+        axes.legend(loc=(0.4, 0.3), frameon=False)
     loss.set_title("loss of the bundled job")
     spread.set_title("spread of its teacher's head")
     _early(early, found)

@@ -118,7 +118,7 @@ def test_of_several_features_the_state_names_the_one(tmp_path: Path) -> None:
     last = events(tmp_path / "gram")[-1]
     assert last["diagnosis"] == "complete_collapse"
     assert last["change"]["role"] == "bad"
-    assert last["change"]["text"].startswith("complete collapse of bad since step 3")
+    assert last["change"]["text"].startswith("complete collapse (bad) since step 3")
 
 
 @pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch")

@@ -281,7 +281,7 @@ def test_every_state_has_a_code_of_its_own_and_words() -> None:
     assert len({kind.code for kind in STATES.values()}) == len(STATES)
     assert [kind.name for kind in STATES.values() if not kind.alarm] == ["healthy", "warming_up"]
     for kind in STATES.values():
-        assert kind.sentence.format(of=" of the head").endswith(".")
+        assert kind.sentence.format(of=" (head)").endswith(".")
         assert kind.advice.endswith(".")
 
 

@@ -127,7 +127,7 @@ class TestWhatItSays:
         assert out[:7] == [
             f"gram_matrix  features  {run.gram_dir}",
             f"  dimensional collapse since step 30: {kind.sentence.format(of='')}",
-            "  evidence     spread 0.250 (below 0.500)",
+            "  evidence     spread 0.25 (below 0.5)",
             "  intact       backbone",
             f"  advice       {kind.advice}",
             "  course       step 10 warming up; step 20 healthy; step 30 dimensional collapse",
@@ -150,7 +150,7 @@ class TestWhatItSays:
             ("gram_matrix/b", "stalled", ""),
             ("c", "dimensional_collapse", "teacher_head"),
         ]
-        assert "dimensional collapse of teacher head since step 20" in said()
+        assert "dimensional collapse (teacher head) since step 20" in said()
 
     def test_a_resumed_run_counts_each_step_once_and_in_order(
         self, run: JobDir, said: Callable[..., str]
@@ -186,7 +186,7 @@ class TestWhatItSays:
     def test_thresholds_are_those_that_are_set(self, run: JobDir, said: Callable[..., str]) -> None:
         states(run, {10: STALLED})
 
-        assert "(below 4.000)" in said("--set", "confirm_events=4", "clear_events=5")
+        assert "(below 4)" in said("--set", "confirm_events=4", "clear_events=5")
 
     def test_the_keys_of_its_json_are_the_documented_ones(
         self, run: JobDir, said: Callable[..., str]
