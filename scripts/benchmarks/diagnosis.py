@@ -4,8 +4,9 @@ Small self-supervised trainings, whole and broken on purpose, by seven methods w
 two data sets, and the bundled job. A training is damaged from the first step on at which k-NN on
 images that were not trained on is more than 0.03 below the lowest healthy seed, three probes in a
 row. Thresholds were chosen by other trainings: the reported ones have other seeds throughout, and a
-data set, an encoder and two methods that were not among those. What is there already is not trained
-again, so that an interrupted benchmark goes on.
+data set, an encoder and two methods that were not among those; what they showed was mended later,
+see docs/diagnosis.md. What is there already is not trained again, so that an interrupted benchmark
+goes on.
 """
 
 import subprocess
@@ -31,7 +32,13 @@ def main() -> None:
     chosen = options(
         "diagnosis",
         __doc__,
-        ("--runs", some_of("reported", "chosen_by", "kept"), ["reported"], ["kept"], "which"),
+        (
+            "--runs",
+            some_of("reported", "chosen_by", "fresh", "kept"),
+            ["reported"],
+            ["kept"],
+            "which",
+        ),
         ("--out", Path, Path("outputs/zoo"), Path("outputs/zoo"), "where runs are kept"),
         ("--jobs", int, 2, 1, "trainings at a time"),
         ("--verdicts", Path, None, None, "a file that receives the verdicts"),
@@ -56,7 +63,7 @@ def _draw(out: Path, found: Sequence[Verdict], path: Path) -> None:
 
 
 def _made(which: str, out: Path, jobs: int) -> list[Verdict]:
-    names = plan.REPORTED if which == "reported" else plan.CHOSEN_BY
+    names = getattr(plan, which.upper())
     missing = [name for name in names if not (out / f"{name}.json").exists()]
     if missing:
         _train(missing, out, jobs)

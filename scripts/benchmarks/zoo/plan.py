@@ -1,7 +1,8 @@
 """Which trainings there are: some to choose thresholds by, others to report, and fresh ones.
 
-What is reported has other seeds throughout, and was not looked at before thresholds were fixed: a
-data set, an encoder and two methods are in it for the first time.
+What is reported has other seeds throughout; a data set, an encoder and two methods are in it for
+the first time. It was first looked at when thresholds had been chosen, and fresh ones when what
+that had shown was mended; docs/diagnosis.md has both.
 """
 
 from __future__ import annotations
