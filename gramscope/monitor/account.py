@@ -43,6 +43,8 @@ class Account:
 
     def ended(self, event: Event) -> None:
         """Note an event whose outcome is final."""
+        if event.state is not None:  # first, so that what fails here leaves nothing counted twice
+            self._diagnosed(event, event.state)
         self._under_way.pop(event.step, None)
         self.outcomes[event.outcome] += 1
         if event.logged and event.reason:
@@ -52,14 +54,13 @@ class Account:
             self.latest = {}
         elif event.metrics:
             self.latest = event.metrics
-        if event.state is not None:
-            self._diagnosed(event, event.state)
 
     def _diagnosed(self, event: Event, state: State) -> None:
         self.diagnosis, self.diagnosis_text = state.name, state.text
-        self.memory, event.memory = event.memory, None
+        self.memory = event.memory
         if event.change is not None:
             self.diagnoses.append((event.step, state.name))
+        event.memory = None
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint. The events of steps under way belong to the run that saves it."""
