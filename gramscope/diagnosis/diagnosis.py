@@ -180,6 +180,8 @@ class Diagnosis:
 
     def _has_learned(self, course: Course) -> bool:
         """Whether features have left their beginnings."""
+        if course.events < 2:
+            return False
         if "view_correlation" in course.first:
             gained = course.first["view_correlation"] + self._at["agreement_gained"]
             return course.usual("view_correlation") > min(gained, self._at["agreement_had"])

@@ -97,12 +97,12 @@ def _callback(name: str, every: int, max_samples: int, save_dir: Path | None) ->
         from gramscope.callbacks import GramMatrixCallback
 
         where = {"save_dir": save_dir, "timeout_s": 120.0}
-        return [GramMatrixCallback(every, FEATURE_KEY, max_samples, **where)]
+        return [GramMatrixCallback(every, FEATURE_KEY, max_samples, alert=False, **where)]
     if name == "numbers":
         from gramscope.callbacks import GramMatrixCallback
 
         often = {"metrics_every_n_steps": every, "views": 2, "save_dir": save_dir}
-        return [GramMatrixCallback(1_000_000, FEATURE_KEY, max_samples, **often)]
+        return [GramMatrixCallback(1_000_000, FEATURE_KEY, max_samples, alert=False, **often)]
     if name == "reference":
         from _reference import SynchronousGramCallback
 
