@@ -30,6 +30,9 @@ PROTOTYPES = 256
 class Method(nn.Module):
     """A backbone and what learning puts on top of it."""
 
+    loss: Callable[[Tensor, Tensor], Tensor]
+    """Of what the head makes of two views, ``[n, DIM]``; each method has its own."""
+
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__()
         self.backbone = backbone
@@ -44,10 +47,6 @@ class Method(nn.Module):
         """Of images ``[n, 1, 14, 14]``, before the head and behind it."""
         features = self.backbone(images)
         return {"head": self.head(features), "backbone": features}
-
-    def loss(self, a: Tensor, b: Tensor) -> Tensor:
-        """Of what the head makes of two views, ``[n, DIM]``."""
-        raise NotImplementedError
 
     def numbers(self) -> dict[str, float]:
         """What the method's own logits say at the step."""
@@ -133,6 +132,9 @@ class SwAV(Method):
 class Distillation(Method):
     """A student and a teacher that is its moving average."""
 
+    distil: Callable[[Seen], Tensor]
+    """Loss of what teacher and student make of both views; each method has its own."""
+
     def __init__(self, backbone: nn.Module, head: nn.Module, momentum: float) -> None:
         super().__init__(backbone)
         self.head, self.momentum = head, momentum
@@ -151,10 +153,6 @@ class Distillation(Method):
         backbone, head = self.teacher
         features = backbone(images)
         return {"teacher_head": head(features), "teacher_backbone": features}
-
-    def distil(self, seen: Seen) -> Tensor:
-        """Loss of what teacher and student make of both views."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def after_step(self) -> None:
