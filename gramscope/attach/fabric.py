@@ -20,11 +20,14 @@ from gramscope.callbacks.monitors import (
     warn_of_directory,
 )
 from gramscope.config import reminder
-from gramscope.config.callbacks import MonitorConfig
+from gramscope.config.callbacks import Calls, MonitorConfig
+from gramscope.config.names import names
 from gramscope.monitor import Monitor
 from gramscope.monitor.boundary import guarded
-from gramscope.monitor.capture import ForwardHook, StepCapture, find_module
+from gramscope.monitor.capture import StepCapture
 from gramscope.monitor.features import FeatureError
+from gramscope.monitor.hook import ForwardHook
+from gramscope.monitor.modules import find_module
 
 __all__ = ["FabricGramMatrix"]
 
@@ -120,6 +123,9 @@ class FabricGramMatrix:
 
     @guarded()
     def _on_forward(self, root: nn.Module, output: Any) -> None:
+        if self._capture is not None and self.config.calls == Calls.all and root.training:
+            self._capture.keep(output)
+            return
         # Validation comes before the passes of the step under way, perhaps of a teacher that is
         # in evaluation mode always: its latest pass counts until there is one in training mode.
         if self._capture is not None and self._capture.offer(output, override=self._provisional):
@@ -130,10 +136,10 @@ class FabricGramMatrix:
         due = (self._step + 1) % self.config.log_every_n_steps == 0
         if not due or self._monitor is None:
             return
-        named = self.config.module is not None
         self._disarm()
         self._provisional = True
-        self._capture = self._capture or self._monitor.capture(bare_tensor=named)
+        bare = self.config.takes_bare_tensor
+        self._capture = self._capture or self._monitor.capture(bare_tensor=bare)
         for root in filter(None, (root() for root in self._roots)):
             self._hooks.append(ForwardHook(self._find(root), partial(self._on_forward, root)))
             self._hooks[-1].arm()
@@ -147,6 +153,7 @@ class FabricGramMatrix:
         capture, self._capture = self._capture, None
         if capture is not None and self._monitor is not None:
             self._disarm()
+            capture.join()
             capture.end_micro_batch()
             self._monitor.submit(self._step, error or capture)
 
@@ -157,8 +164,9 @@ class FabricGramMatrix:
 
     def _make_monitor(self, fabric: Any) -> Monitor:
         config = self.config
-        publisher = publisher_for(config, fabric.loggers, "representation")
+        called = names([config])[0]
+        publisher = publisher_for(config, fabric.loggers, called)
         save_dir = directory_for(config, fabric.loggers, "")
         if save_dir is not None and config.save_dir is None and fabric.is_global_zero:
             warn_of_directory(config.log_key, save_dir, "")
-        return monitor_for(config, publisher, config.log_key, save_dir)
+        return monitor_for(config, publisher, called, save_dir)

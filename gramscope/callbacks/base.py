@@ -6,7 +6,6 @@ import copy
 import logging
 import secrets
 from collections import Counter
-from dataclasses import dataclass
 from multiprocessing.util import Finalize
 from typing import Any
 
@@ -17,6 +16,7 @@ from gramscope.callbacks.cadence import Cadence
 from gramscope.callbacks.cost import Cost
 from gramscope.callbacks.ending import Ending
 from gramscope.callbacks.findings import findings, verdict
+from gramscope.callbacks.fit import Fit
 from gramscope.callbacks.loggers import Publisher
 from gramscope.callbacks.meeting import make_engine, root_of, said_if_long
 from gramscope.callbacks.monitors import (
@@ -26,17 +26,18 @@ from gramscope.callbacks.monitors import (
     warn_of_directory,
 )
 from gramscope.callbacks.parcel import Parcel
+from gramscope.callbacks.rehearsal import Rehearsal
+from gramscope.callbacks.saying import say
 from gramscope.callbacks.seen import Seen
 from gramscope.callbacks.source import FeatureSource
 from gramscope.callbacks.stopping import Stopping
 from gramscope.config import reminder
 from gramscope.config.callbacks import MonitorConfig, watching
-from gramscope.config.names import Names, names, same
+from gramscope.config.names import names, same
 from gramscope.diagnosis import State
 from gramscope.events.files import directory_of
 from gramscope.monitor import Engine, Monitor
 from gramscope.monitor.boundary import guarded
-from gramscope.monitor.capture import StepCapture
 from gramscope.monitor.link import stay_away
 
 __all__ = ["MonitorCallback"]
@@ -54,24 +55,6 @@ _LAST_S = 5.0
 """Seconds to wait for the last events after an exception: a scheduler may be about to kill us."""
 
 
-@dataclass
-class _Fit:
-    """What works for one callback during one fit."""
-
-    monitor: Monitor
-    publisher: Publisher
-    cadence: Cadence
-    source: FeatureSource
-    at_exit: Finalize
-    """Ends it in a launcher's process, where Lightning tells callbacks of no exception."""
-    due: int | None = None
-    """The due step that is still to be handed over."""
-    trouble: Exception | None = None
-    """What went wrong in the optimizer step under way."""
-    end: State | None = None
-    """The state because of which training is to end; on rank 0."""
-
-
 class MonitorCallback(Callback):
     """Watches a representation during `fit`, and hands what it sees to the trainer's loggers.
 
@@ -85,13 +68,13 @@ class MonitorCallback(Callback):
         """The first callback's is that of all; ``None`` outside of fits."""
         self.attached: str | None = None
         """What asked for it, where the program has not given it to its trainer itself."""
-        self._seen_here = Seen(Names(config.log_key, "representation"))
+        self._seen_here = Seen(names([config])[0])
         self._parcel = Parcel()
         self._root = ""
         self._meeting = ""
         self._said: set[str] = set()
         self._monitor: Monitor | None = None
-        self._fit: _Fit | None = None
+        self._fit: Fit | None = None
 
     @property
     def _seen(self) -> Seen:
@@ -119,7 +102,7 @@ class MonitorCallback(Callback):
         """The diagnosis, and what the latest numbers say of each feature: rank, views if known."""
         account = self._seen.account
         found = verdict(account.diagnosis, account.diagnosis_text)
-        return found + findings(self.config.watched, account.latest)
+        return found + findings(self.config, account.latest)
 
     @property
     @guarded(lambda: "warming_up")
@@ -175,7 +158,7 @@ class MonitorCallback(Callback):
         """One line on what became of the due steps and what they cost the training thread."""
         skipped = Counter(self.outcomes)
         logged = skipped.pop("logged", 0)
-        line = f"{self.config.title}: {logged} logged{_counts(self._seen.account.remarks)}"
+        line = f"{self._seen.names.title}: {logged} logged{_counts(self._seen.account.remarks)}"
         line += f", {skipped.total()} skipped{_counts(skipped)}"
         if cost := self.overhead_ms:
             line += f"; training thread {cost['median']:.2f} ms an event (median)"
@@ -192,6 +175,7 @@ class MonitorCallback(Callback):
             **_of_what(config),
             log_key=config.log_key,
             module=config.module,
+            **({} if config.name is None else {"name": config.name}),
             log_every_n_steps=config.log_every_n_steps,
             max_samples=config.max_samples,
             capture=config.capture,
@@ -240,17 +224,15 @@ class MonitorCallback(Callback):
     @guarded()
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         if self._fit is not None:
-            self._fit.cadence.start(trainer)
+            self._fit.start(trainer)
 
     @override
     @guarded()
     def on_train_batch_start(
         self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int
     ) -> None:
-        fit = self._fit
-        if fit is not None and (fit.source.collecting or fit.cadence.may_be_due()):
-            with self._seen.cost:
-                fit.source.begin(batch, fit.cadence.micro_batches(trainer, pl_module, batch_idx))
+        if self._fit is not None:
+            self._fit.begin_batch(trainer, pl_module, batch, batch_idx)
 
     @override
     @guarded()
@@ -258,8 +240,7 @@ class MonitorCallback(Callback):
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if self._fit is not None:
-            with self._seen.cost:
-                self._end_batch(self._fit, trainer, outputs)
+            self._fit.end_batch(trainer, outputs)
             self._publish(self._fit)
 
     @override
@@ -300,12 +281,8 @@ class MonitorCallback(Callback):
     def recover(self, error: Exception, trainer: Any = None, *_: Any, **__: Any) -> None:
         """Bring things in order after something failed: a step that is due ends as skipped."""
         self._say("goes on without a step's rows at most, after", error)
-        fit = self._fit
-        if fit is not None and trainer is not None:
-            fit.source.stop()
-            fit.trouble = fit.trouble or error
-            self._advance(fit, trainer)
-            self._hand_over(fit, error)
+        if self._fit is not None and trainer is not None:
+            self._fit.fail(trainer, error)
 
     def _say(self, what: str, error: Exception) -> None:
         """Warn of each kind of failure once, with where it came from."""
@@ -333,7 +310,7 @@ class MonitorCallback(Callback):
             with said_if_long(trainer.global_rank, self.config.what):
                 self._root, self._meeting = trainer.strategy.broadcast(mine, src=0)
 
-    def _start(self, trainer: Any, pl_module: Any) -> _Fit | None:
+    def _start(self, trainer: Any, pl_module: Any) -> Fit | None:
         siblings = watching(trainer.callbacks)
         configs = [callback.config for callback in siblings]
         if siblings[0] is self:
@@ -345,12 +322,13 @@ class MonitorCallback(Callback):
             return None
         seen = self._seen
         seen.names, seen.cost, seen.stopped = names(configs)[siblings.index(self)], Cost(), ""
-        publisher = publisher_for(self.config, trainer.loggers, seen.names.prefix)
+        publisher = publisher_for(self.config, trainer.loggers, seen.names)
         self._monitor = self._make_monitor(trainer, engine, publisher)
         source = FeatureSource(trainer, pl_module, self.config, self._monitor, seen.cost)
         cadence = Cadence(self.config.log_every_n_steps, self.config.metrics_every_n_steps)
+        rehearsal = Rehearsal(source, self._monitor)
         at_exit = Finalize(None, self.break_off, exitpriority=0)
-        return _Fit(self._monitor, publisher, cadence, source, at_exit)
+        return Fit(self._monitor, publisher, cadence, source, rehearsal, seen.cost, at_exit)
 
     def _make_monitor(self, trainer: Any, engine: Engine, publisher: Publisher) -> Monitor:
         config, seen = self.config, self._seen
@@ -360,33 +338,12 @@ class MonitorCallback(Callback):
             warn_of_directory(log_key, save_dir, self._root)
         seen.pictures = save_dir and directory_of(save_dir, log_key)
         shared = {"account": seen.account, "engine": engine}
-        return monitor_for(config, publisher, log_key, save_dir, **shared)
+        return monitor_for(config, publisher, seen.names, save_dir, **shared)
 
-    def _end_batch(self, fit: _Fit, trainer: Any, outputs: Any) -> None:
-        fit.source.end(outputs)
-        if self._advance(fit, trainer):
-            capture = fit.source.take()
-            self._seen.cost.end_step(due=fit.due is not None)
-            self._hand_over(fit, fit.trouble or capture)
-            fit.trouble = None
-
-    def _publish(self, fit: _Fit) -> None:
+    def _publish(self, fit: Fit) -> None:
         for event in fit.monitor.finished():
             if event.state is not None and event.state.name in self.config.stop_on:
                 fit.end = fit.end or event.state
-
-    def _advance(self, fit: _Fit, trainer: Any) -> bool:
-        """Whether an optimizer step was completed; notes it if that is due."""
-        stepped, due = fit.cadence.advance(trainer)
-        if due:
-            fit.due = trainer.global_step
-            fit.publisher.axis[fit.due] = _logger_step(trainer)
-        return stepped
-
-    def _hand_over(self, fit: _Fit, taken: StepCapture | Exception | None) -> None:
-        if fit.due is not None:
-            fit.monitor.submit(fit.due, taken, draw=fit.cadence.draws)
-            fit.due = None
 
     @property
     def asks_to_stop(self) -> State | None:
@@ -397,7 +354,8 @@ class MonitorCallback(Callback):
         """Say why training ends, where it is this callback that wants it to."""
         if (state := self.asks_to_stop) is not None:
             self._seen.stopped = state.name
-            why = ": ".join(filter(None, (self.config.watched.get(""), state.title)))
+            of = self._seen.names.title if "" in self.config.watched else self.config.name
+            why = ": ".join(filter(None, (of, state.title)))
             log.warning(_STOPPED, step, why, state.since, checkpoint)
 
     def break_off(self) -> None:
@@ -418,15 +376,14 @@ class MonitorCallback(Callback):
         self._root = self._meeting = ""
         try:
             if fit is not None:
-                fit.at_exit.cancel()
-                fit.source.stop()
+                fit.stop()
         finally:
             if monitor is not None:
                 monitor.close(timeout_s)
             if engine is not None:
                 engine.leave(for_all=False)
         if monitor is not None and monitor.is_root:
-            log.info("%s", self.summary)
+            say(self.summary)
             self._parcel.send(self._seen.as_json())
 
 
@@ -440,10 +397,3 @@ def _counts(counted: Counter[str]) -> str:
     """In brackets what there is, the most frequent first, and how often."""
     named = [f"{what} {n}" for what, n in counted.most_common(3)]
     return f" ({', '.join([*named, '…'][: len(counted)])})" if counted else ""
-
-
-def _logger_step(trainer: Any) -> int:
-    """Lightning logs by batches that stepped, of which several optimizers make more steps."""
-    loop = getattr(getattr(trainer, "fit_loop", None), "epoch_loop", None)
-    batches = getattr(loop, "_batches_that_stepped", None)
-    return int(trainer.global_step if batches is None else batches + 1)

@@ -57,7 +57,8 @@ class Declared:
             batch: What the training step is about to get.
             assignment: Whether it is to hold how logits are assigned.
         """
-        capture.begin_micro_batch(self._views(capture, batch), self._marks(batch))
+        views = self._views(capture, batch)
+        capture.begin_micro_batch(views, self._marks(batch), _samples(batch))
         if assignment and len(self._config.watched) > 1:
             capture.assignment = self._assignment(capture, batch)
 
@@ -94,6 +95,16 @@ class Declared:
         config = self._config
         keys = {"sample_id": config.sample_id_key, "label": config.label_key}
         return {name: _found(batch, f"{name}_key", key) for name, key in keys.items() if key}
+
+
+def _samples(batch: Any) -> int | None:
+    """Of a batch, by its first tensor: of crops or views that stand in a list, the first's."""
+    while not isinstance(batch, Tensor):
+        parts = batch.values() if isinstance(batch, Mapping) else batch
+        if not isinstance(batch, (Mapping, list, tuple)) or not parts:
+            return None
+        batch = next(iter(parts))
+    return len(batch) if batch.ndim else None
 
 
 def _found(batch: Any, name: str, key: str) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from gramscope.config.callbacks import MonitorConfig
+
 __all__ = ["findings", "verdict"]
 
 
@@ -18,19 +20,19 @@ def verdict(diagnosis: str, text: str) -> list[tuple[str, str]]:
     return [("diagnosis", said)] if text else []
 
 
-def findings(watched: Mapping[str, str], latest: Mapping[str, float]) -> list[tuple[str, str]]:
+def findings(config: MonitorConfig, latest: Mapping[str, float]) -> list[tuple[str, str]]:
     """A label and a text for each feature that has numbers.
 
     Args:
-        watched: Feature keys by role.
+        config: What is watched.
         latest: Numbers of an event, by name.
     """
     found = []
-    for role, key in watched.items():
+    for role in config.watched:
         start = f"{role}/" if role else ""
         own = {n[len(start) :]: v for n, v in latest.items() if n.startswith(start)}
         if said := ", ".join(_clauses(own)):
-            found.append((role.replace("_", " ") or key, said))
+            found.append((role.replace("_", " ") or config.title, said))
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gramscope.callbacks.base import MonitorCallback
-from gramscope.config.callbacks import Capture, ColorRange, GramMatrixConfig, Order, Panel
+from gramscope.config.callbacks import Calls, Capture, ColorRange, GramMatrixConfig, Order, Panel
 from gramscope.config.settings import configured_by
 from gramscope.config.views import Views
 
@@ -36,10 +36,13 @@ class GramMatrixCallback(MonitorCallback):
         feature_key: str = "teacher_cls_token",
         max_samples: int = 128,
         *,
+        name: str | None = None,
+        pool: str | int = "cls",
         views: int | Mapping[str, Any] | Views | None = None,
         log_key: str = "gram_matrix",
         capture: str | Capture = "auto",
         module: str | None = None,
+        calls: str | Calls = "first",
         metrics: str | Sequence[str] = "standard",
         metrics_every_n_steps: int | None = None,
         sample_id_key: str | None = None,

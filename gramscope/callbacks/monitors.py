@@ -9,6 +9,7 @@ from typing import Any
 
 from gramscope.callbacks.loggers import Publisher, takes_images
 from gramscope.config.callbacks import MonitorConfig
+from gramscope.config.names import Names
 from gramscope.config.settings import is_url
 from gramscope.monitor import Monitor
 
@@ -40,16 +41,16 @@ def warn_of_directory(log_key: str, directory: Path, root: str) -> None:
     )
 
 
-def publisher_for(config: MonitorConfig, loggers: Sequence[Any], prefix: str) -> Publisher:
+def publisher_for(config: MonitorConfig, loggers: Sequence[Any], names: Names) -> Publisher:
     """Make what hands events to loggers; of a single feature no state says what it is of."""
-    single = config.watched.get("", "")
-    return Publisher(loggers, prefix, single, alert=config.alert)
+    of = names.title if "" in config.watched else config.name or ""
+    return Publisher(loggers, names.prefix, of, alert=config.alert)
 
 
 def monitor_for(
     config: MonitorConfig,
     publisher: Publisher,
-    log_key: str,
+    names: Names,
     save_dir: str | Path | None,
     **shared: Any,
 ) -> Monitor:
@@ -58,18 +59,20 @@ def monitor_for(
     Args:
         config: The settings.
         publisher: Takes the finished events.
-        log_key: What its pictures are called among those of other callbacks.
+        names: What it is called among other callbacks.
         save_dir: Where files go.
         shared: What it has in common with others: `account`, `engine`.
     """
     return Monitor(
         config.watched,
         config.max_samples,
+        name=names.title,
+        pool=config.pool,
         views=config.views,
         metrics=config.metrics,
         look=config.look,
         thresholds=config.thresholds,
-        log_key=log_key,
+        log_key=names.log_key,
         save_dir=save_dir,
         max_pending=config.max_pending,
         timeout_s=config.timeout_s,

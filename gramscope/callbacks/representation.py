@@ -8,6 +8,7 @@ from typing import Any
 
 from gramscope.callbacks.base import MonitorCallback
 from gramscope.config.callbacks import (
+    Calls,
     Capture,
     ColorRange,
     Order,
@@ -38,10 +39,13 @@ class RepresentationMonitor(MonitorCallback):
         features: Mapping[str, str] = RepresentationMonitorConfig().features,
         max_samples: int = 128,
         *,
+        name: str | None = None,
+        pool: str | int = "cls",
         views: int | Mapping[str, Any] | Views | None = None,
         log_key: str = "gram_matrices",
         capture: str | Capture = "auto",
         module: str | None = None,
+        calls: str | Calls = "first",
         metrics: str | Sequence[str] = "standard",
         metrics_every_n_steps: int | None = 10,
         sample_id_key: str | None = None,

@@ -8,13 +8,15 @@ from typing import Any
 
 from gramscope.callbacks.cost import Cost
 from gramscope.callbacks.declared import Declared
-from gramscope.config.callbacks import Capture, MonitorConfig
+from gramscope.config.callbacks import Calls, Capture, MonitorConfig
 from gramscope.events import Reason
 from gramscope.monitor import Monitor
 from gramscope.monitor.boundary import guarded
-from gramscope.monitor.capture import ForwardHook, StepCapture, find_module, is_sharded
+from gramscope.monitor.capture import StepCapture
 from gramscope.monitor.features import FeatureError
+from gramscope.monitor.hook import ForwardHook, is_recomputation
 from gramscope.monitor.isolation import undisturbed
+from gramscope.monitor.modules import RollCall, default_path, find_module, is_sharded
 
 __all__ = ["FeatureSource"]
 
@@ -38,10 +40,17 @@ class FeatureSource:
         # Of `auto`'s, once it is known where this run has them.
         self._place = Capture(config.capture)
         self._hook: ForwardHook | None = None
+        self._sequence_first = False
         self._hook_error: FeatureError | None = None
         self._hook_calls = 0
         self._model_has_run = False
         self._capture: StepCapture | None = None
+        self._roll: RollCall | None = None
+
+    @property
+    def can_collect(self) -> bool:
+        """Whether a step may be looked at of which no event depends on it."""
+        return self._model_has_run or self._place is not Capture.extra_forward
 
     @property
     def collecting(self) -> bool:
@@ -51,8 +60,8 @@ class FeatureSource:
     def begin(self, batch: Any, micro_batches: int) -> None:
         """Listen to a micro-batch, of ``micro_batches`` if it is a step's first; never raises."""
         if self._capture is None:
-            named = self._config.module is not None
-            self._capture = self._monitor.capture(micro_batches, bare_tensor=named)
+            bare = self._config.takes_bare_tensor
+            self._capture = self._monitor.capture(micro_batches, bare_tensor=bare)
         self._declared.tell(self._capture, batch, assignment=self._monitor.is_root)
         try:
             if self._place is Capture.extra_forward:
@@ -65,8 +74,7 @@ class FeatureSource:
     def end(self, outputs: Any) -> None:
         """Collect from the micro-batch, whose `training_step` has returned; never raises."""
         self._model_has_run = True
-        if self._hook is not None:
-            self._hook.disarm()
+        self._disarm()
         if self._capture is not None and self._monitor.wants_rows:
             self._collect(self._capture, outputs)
 
@@ -82,9 +90,16 @@ class FeatureSource:
 
     def stop(self) -> None:
         """Stop listening, in the middle of a step too."""
-        if self._hook is not None:
-            self._hook.disarm()
+        self._disarm()
         self._capture = None
+
+    def call_roll(self) -> None:
+        """Note in the next step which modules run, to name some if the watched one does not."""
+        self._roll = RollCall(self._pl_module)
+
+    def _disarm(self) -> None:
+        for listening in filter(None, (self._hook, self._roll)):
+            listening.disarm()
 
     def _arm(self) -> None:
         if self._hook is None and self._hook_error is None:
@@ -94,16 +109,21 @@ class FeatureSource:
                 self._hook_error = error
             else:
                 self._hook = ForwardHook(module, self._on_forward)
+                self._sequence_first = getattr(module, "batch_first", True) is False
         if self._hook is not None:
             self._hook_calls = 0
             self._hook.arm()
+        if self._roll is not None:
+            self._roll.arm()
 
     @guarded()
     def _on_forward(self, output: Any) -> None:
         with self._cost:
-            if self._capture is not None and not _is_a_hooks():
-                self._hook_calls += 1
-                self._capture.offer(output)
+            if self._capture is None or _is_a_hooks() or is_recomputation():
+                return
+            self._hook_calls += 1
+            take = self._capture.keep if self._config.calls == Calls.all else self._capture.offer
+            take(output, sequence_first=self._sequence_first)
 
     def _extra_forward(self, capture: StepCapture, batch: Any) -> None:
         if not self._model_has_run and is_sharded(self._pl_module):
@@ -120,6 +140,7 @@ class FeatureSource:
             capture.offer(output)
 
     def _collect(self, capture: StepCapture, outputs: Any) -> None:
+        capture.join()
         if self._place is Capture.outputs:
             capture.offer(outputs)
         elif self._place is Capture.auto:
@@ -128,24 +149,60 @@ class FeatureSource:
                 self._place = Capture.outputs
             elif capture.filled:
                 self._place = Capture.forward_hook
-        if not capture.filled and capture.error is None:
-            capture.error = self._hook_error or self._uncalled()
+        if capture.error is None:
+            capture.error = self._trouble(capture)
+        self._note_calls(capture)
         capture.end_micro_batch()
         if capture.error is not None:
             self._place = Capture(self._config.capture)  # perhaps they come from elsewhere now
 
-    def _uncalled(self) -> FeatureError | None:
-        """Why nothing came, if the watched module was never seen to run."""
+    def _trouble(self, capture: StepCapture) -> FeatureError | None:
+        """Why nothing came, where that is not for the outputs to say; or not what was meant."""
+        if capture.filled:
+            return self._rival(capture)
+        uncalled = self._hook is not None and not self._hook_calls
         listened = self._place in (Capture.auto, Capture.forward_hook)
-        if not listened or self._hook is None or self._hook_calls:
+        if self._hook_error is None and listened and uncalled and not capture.seen.keys:
+            return self._uncalled()
+        return self._hook_error
+
+    def _rival(self, capture: StepCapture) -> FeatureError | None:
+        """A tensor without a key is not taken where the key may be a misspelt one."""
+        of_choice = self._config.module is None and self._config.capture == Capture.auto.value
+        if not (of_choice and capture.bare and capture.seen.keys):
             return None
         return FeatureError(
+            Reason.missing_key,
+            f"{self._config.what} is not in what training_step returns, which has: "
+            f"{capture.seen.text}; `capture: forward_hook` watches the one tensor that "
+            f"{_called(self._pl_module)} returns",
+        )
+
+    def _uncalled(self) -> FeatureError:
+        """Why nothing came, if the watched module was never seen to run."""
+        module = self._config.module or _called(self._pl_module)
+        ran = f" These ran: {self._roll.ran}." if self._roll is not None else ""
+        return FeatureError(
             Reason.not_called,
-            f"{self._config.what} is not in what training_step returns, "
-            "and the watched module was not called during the step, or only from within a "
-            "compiled function; name another `module`, or return the features from "
+            f"{self._config.what} is not in what training_step returns, and the watched module, "
+            f"{module}, was not called during the step, or only as `.forward(…)` or from within a "
+            f"compiled function.{ran} Name another `module`, or return the features from "
             "training_step and use capture='outputs'",
         )
+
+    def _note_calls(self, capture: StepCapture) -> None:
+        first = self._config.calls == Calls.first
+        if first and self._place is Capture.forward_hook and self._hook_calls > 1:
+            module = self._config.module or _called(self._pl_module)
+            capture.notes[
+                f"{module} ran {self._hook_calls} times in a step, and its first call is watched; "
+                "`calls: all` takes all of them"
+            ] = None
+
+
+def _called(pl_module: Any) -> str:
+    """What the module that is watched by default is called."""
+    return "model" if default_path(pl_module) else f"the {type(pl_module).__name__}"
 
 
 def _is_a_hooks() -> bool:

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from gramscope.config.features import FEATURES
 from gramscope.config.settings import (
     CallbackConfig,
+    Pool,
     alarms,
     directory,
     features,
@@ -23,6 +25,7 @@ from gramscope.config.settings import (
     numbers,
     one_of,
     optional,
+    pooling,
     seconds,
     setting,
     some_of,
@@ -35,6 +38,7 @@ from gramscope.config.views import views
 from gramscope.picture.look import ColorRange, Look, Order, Panel
 
 __all__ = [
+    "Calls",
     "Capture",
     "ColorRange",
     "GramMatrixConfig",
@@ -42,6 +46,7 @@ __all__ = [
     "MonitorProgressBarConfig",
     "Order",
     "Panel",
+    "Pool",
     "RepresentationMonitorConfig",
     "watching",
 ]
@@ -58,6 +63,14 @@ class Capture(str, Enum):
     forward_hook = "forward_hook"
     # A forward pass of its own, for models that show no features while they train.
     extra_forward = "extra_forward"
+
+
+class Calls(str, Enum):
+    """Which calls of the watched module count, of several in one micro-batch."""
+
+    first = "first"
+    # In their order, as if one call had returned them all.
+    all = "all"
 
 
 @dataclass
@@ -78,8 +91,9 @@ class FeatureConfig(CadenceConfig):
 
     feature_key: str = setting(
         "teacher_cls_token",
-        "key of the model's output mapping, or a dotted path into nested mappings; the features "
-        "are `[N, D]`, or `[N, T, D]` of which token 0 is taken",
+        "key of the model's output mapping, or a dotted path into nested mappings; any name of "
+        "your own for a model that returns one tensor. The features are `[N, D]`, or of more "
+        "dimensions, see `pool`",
         text,
     )
 
@@ -111,6 +125,19 @@ class MonitorConfig(CadenceConfig, ABC):
         "rows of the matrix, at least 1, spread evenly over ranks and over each rank's rows",
         whole_number(1),
     )
+    name: str | None = setting(
+        None,
+        "what the thing watched is called in pictures, keys, files and messages; `null`: the "
+        "feature key, or the module path where `module` is given",
+        optional(text),
+    )
+    pool: str | int = setting(
+        Pool.cls.value,
+        "how features of more than two dimensions become `[N, D]`: `cls` (token 0 of "
+        "`[N, T, D]`), a token's index, `mean` (over tokens, or positions of `[N, H, W, D]`), "
+        "`gap` (over the positions of `[N, C, H, W]`, in 3D alike) or `flatten`",
+        pooling,
+    )
     views: Any = setting(
         None,
         "how many rows of a batch are views of each sample: a number (all first views, then all "
@@ -140,6 +167,13 @@ class MonitorConfig(CadenceConfig, ABC):
         "may then be the features themselves; `.`: the LightningModule itself; `null`: "
         "`pl_module.model` if there is one, else the LightningModule",
         optional(text),
+    )
+    calls: str = setting(
+        Calls.first.value,
+        "which calls of the watched module count where a step makes several, one for each view, "
+        "crop size or part of the batch: `first`, or `all` (their rows one after the other, as if "
+        "one call had returned them, so that with two views `views` is 2)",
+        one_of(Calls),
     )
     metrics: Any = setting(
         "standard",
@@ -232,7 +266,18 @@ class MonitorConfig(CadenceConfig, ABC):
     @property
     def title(self) -> str:
         """What is watched, in a word."""
-        return ", ".join(role or key for role, key in self.watched.items())
+        return self.name or ", ".join(
+            role or self.module or key for role, key in self.watched.items()
+        )
+
+    @property
+    def takes_bare_tensor(self) -> bool:
+        """Whether an output without any keys is what is watched.
+
+        Not under a key that a preset has: that says what it must be.
+        """
+        single = self.watched.get("")
+        return single is not None and (self.module is not None or single not in FEATURES.values())
 
     @property
     @abstractmethod
@@ -258,8 +303,9 @@ class GramMatrixConfig(MonitorConfig, FeatureConfig):
 
     @property
     def what(self) -> str:
-        """The one feature's key."""
-        return f"feature_key={self.feature_key!r}"
+        """The one feature's key, and where it is looked for."""
+        module = f" of module={self.module!r}" if self.module else ""
+        return f"feature_key={self.feature_key!r}{module}"
 
 
 @dataclass
@@ -285,7 +331,7 @@ class RepresentationMonitorConfig(MonitorConfig, FeaturesConfig):
     @property
     def what(self) -> str:
         """The roles."""
-        return f"features {self.title}"
+        return f"features {', '.join(self.watched)}"
 
 
 @dataclass

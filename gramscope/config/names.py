@@ -14,6 +14,8 @@ __all__ = ["Names", "clashes", "names", "same"]
 class Names(NamedTuple):
     """Of one callback."""
 
+    title: str
+    """What the thing watched is called."""
     log_key: str
     """Logger key of the heatmap."""
     prefix: str
@@ -22,25 +24,44 @@ class Names(NamedTuple):
 
 def names(configs: Sequence[MonitorConfig]) -> list[Names]:
     """The names of all callbacks of a trainer, from their settings."""
+    titles = _numbered(_titles(configs))
     shared = Counter(c.log_key for c in configs)
-    keys = [c.log_key + f"/{c.title}" * (shared[c.log_key] > 1) for c in configs]
-    return [Names(*pair) for pair in zip(_numbered(keys), _prefixes(configs), strict=True)]
+    keys = [
+        c.log_key + f"/{t}" * (shared[c.log_key] > 1) for c, t in zip(configs, titles, strict=True)
+    ]
+    prefixes = _prefixes(configs, titles)
+    return [Names(*each) for each in zip(titles, _numbered(keys), prefixes, strict=True)]
 
 
-def _prefixes(configs: Sequence[MonitorConfig]) -> list[str]:
+def _titles(configs: Sequence[MonitorConfig]) -> list[str]:
+    """With the feature key behind a module's path where several features of it are watched."""
+    keys = [", ".join(c.watched.values()) for c in configs]
+    of = {(c.title, key) for c, key in zip(configs, keys, strict=True)}
+    alike = Counter(title for title, _ in of)
+    return [
+        f"{c.title}.{key}" if alike[c.title] > 1 and c.name is None and c.module else c.title
+        for c, key in zip(configs, keys, strict=True)
+    ]
+
+
+def _prefixes(configs: Sequence[MonitorConfig], titles: Sequence[str]) -> list[str]:
     """Of numbers; those of several features are told apart by role from those of a single one."""
-    single = [c for c in configs if _is_single(c)]
-    named = ["representation" + f"/{c.title}" * (len(single) > 1) for c in single]
-    of_single = iter(_numbered(named))
-    of_several = iter(_numbered(["representation"] * (len(configs) - len(single))))
-    return [next(of_single if _is_single(c) else of_several) for c in configs]
+    kinds = Counter(_is_single(c) for c in configs)
+    return _numbered(
+        [
+            f"representation/{title}"
+            if kinds[_is_single(c)] > 1 and (_is_single(c) or c.name is not None)
+            else "representation"
+            for c, title in zip(configs, titles, strict=True)
+        ]
+    )
 
 
 def clashes(configs: Sequence[MonitorConfig]) -> list[list[int]]:
     """Groups of a trainer's callbacks, as positions, that only a number could tell apart."""
     alike: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for position, config in enumerate(configs):
-        alike[config.log_key, config.title].append(position)
+    for position, (config, title) in enumerate(zip(configs, _titles(configs), strict=True)):
+        alike[config.log_key, title].append(position)
     return [positions for positions in alike.values() if len(positions) > 1]
 
 

@@ -64,7 +64,9 @@ def _leaf(name: str, kind: Any, default: Any, check: Check) -> Any:
         return StringNode(default, is_optional=True)
     if kind is Any:  # a mapping may take its place: checked when the callback is made
         return AnyNode(default)
-    leaf = _CHECKED[kind](default, is_optional=kind not in (bool, int, float, str))
+    # Of one that may be either nothing is to be converted, and its check knows what is right.
+    optional = {} if kind == str | int else {"is_optional": kind == int | None}
+    leaf = _CHECKED[kind](default, **optional)
     leaf.setting = (name, check)
     return leaf
 
@@ -114,10 +116,15 @@ class _String(_Checked, StringNode):
     plain = StringNode
 
 
+class _Scalar(_Checked, AnyNode):
+    plain = AnyNode
+
+
 _CHECKED: dict[Any, Any] = {
     bool: _Boolean,
     int: _Integer,
     int | None: _Integer,
     float: _Float,
     str: _String,
+    str | int: _Scalar,
 }

@@ -23,6 +23,7 @@ from gramscope.config.callbacks import (
     MonitorProgressBarConfig,
     RepresentationMonitorConfig,
 )
+from gramscope.config.features import FEATURES
 from gramscope.config.nodes import node
 from gramscope.config.settings import CallbackConfig
 
@@ -55,19 +56,7 @@ class SubGroup(NamedTuple):
 
 
 SUB_GROUPS = {
-    "gram/feature": SubGroup(
-        "feature_key",
-        {
-            "teacher": "teacher_cls_token",
-            "student": "student_cls_token",
-            "global": "student_glob_cls_token",
-            # Features before the projection head.
-            "teacher_backbone": "teacher_cls_token_backbone",
-            "student_backbone": "student_cls_token_backbone",
-            "global_backbone": "student_glob_cls_token_backbone",
-        },
-        default="teacher",
-    ),
+    "gram/feature": SubGroup("feature_key", FEATURES, default="teacher"),
     "gram/samples": SubGroup(
         "max_samples", {"default": GramMatrixConfig.max_samples, "small": 32, "large": 512}
     ),

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 __all__ = [
     "CallbackConfig",
     "Check",
+    "Pool",
     "alarms",
     "configured_by",
     "default_of",
@@ -28,6 +29,7 @@ __all__ = [
     "numbers",
     "one_of",
     "optional",
+    "pooling",
     "seconds",
     "setting",
     "settings",
@@ -36,6 +38,20 @@ __all__ = [
     "thresholds",
     "whole_number",
 ]
+
+
+class Pool(str, Enum):
+    """How features of more than two dimensions become ``[N, D]``."""
+
+    # Token 0 of [N, T, D].
+    cls = "cls"
+    # Over all that lies between N and D: tokens, or positions of [N, H, W, D].
+    mean = "mean"
+    # Over the positions of [N, C, H, W].
+    gap = "gap"
+    # All values of a sample.
+    flatten = "flatten"
+
 
 # Takes a setting's name and value, and gives the value as it is to be used.
 Check = Callable[[str, Any], Any]
@@ -233,6 +249,20 @@ def thresholds(name: str, value: Any) -> dict[str, float]:
         )
     values = checked(value)
     return {one: values[one] for one in value}
+
+
+def pooling(name: str, value: Any) -> str | int:
+    """Check a way to pool: one of `Pool`, or a token's index, counted from the end if negative."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    try:
+        return str(Pool(value).value)
+    except ValueError:
+        listed = ", ".join(repr(choice.value) for choice in Pool)
+        raise ValueError(
+            f"Expected argument `{name}` to be one of {listed}, or a token's index, but got "
+            f"{value!r}."
+        ) from None
 
 
 def some_of(choices: type[Enum]) -> Check:

@@ -15,7 +15,7 @@ from gramscope.events.reasons import Reason
 __all__ = ["Event"]
 
 _ON_DISK = (
-    *("step", "log_key", "feature_key", "n", "world_size"),
+    *("step", "log_key", "feature_key", "name", "n", "world_size"),
     *("metrics", "absent", "diagnosis", "change", "drawn", "status", "reason"),
 )
 _MOST = 1 << 53  # what a float counts exactly
@@ -30,6 +30,7 @@ class Event:
     log_key: str
     """Logger key of the heatmap."""
     feature_key: str
+    """Of several features, their roles."""
     world_size: int = 1
     n: int = 0
     """Rows in the matrix."""
@@ -42,6 +43,8 @@ class Event:
     change: dict[str, Any] | None = None
     """Of a state that begins: ``since``, ``role``, ``text``, and ``evidence``, a list of number,
     value, sign and threshold."""
+    name: str = ""
+    """What the thing watched is called; at first its feature key."""
     drawn: bool = True
     """Whether a picture was wanted; else it has numbers alone."""
     status: str = "skipped"
@@ -70,6 +73,10 @@ class Event:
     """Whether it is among the files below `save_dir`."""
     picture: Path | None = None
     """A file that holds the picture until the event is recorded, or for good with `save_dir`."""
+
+    def __post_init__(self) -> None:
+        """Name it."""
+        self.name = self.name or self.feature_key
 
     @property
     def logged(self) -> bool:
@@ -113,6 +120,7 @@ class Event:
             step=step,
             log_key=log_key,
             feature_key=feature_key,
+            name=str(read.get("name") or ""),
             world_size=_count(read.get("world_size")),
             n=_count(read.get("n")),
             metrics={k: float(v) for k, v in metrics.items() if _is_number(v)},

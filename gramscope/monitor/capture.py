@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gramscope.config.views import Layout, Views
 from gramscope.events import Reason
-from gramscope.monitor.boundary import guarded
 from gramscope.monitor.buffers import BufferPool
-from gramscope.monitor.features import FeatureError, as_rows, available_keys, lookup
+from gramscope.monitor.features import FeatureError, lookup
 from gramscope.monitor.identity import pick
+from gramscope.monitor.pooling import Features, as_features, is_sequence_first
 from gramscope.monitor.rows import RowSampler, Selection, copy_rows
+from gramscope.monitor.sightings import Sightings
 
-__all__ = ["Chunk", "ForwardHook", "StepCapture", "find_module", "is_sharded"]
+__all__ = ["Chunk", "StepCapture"]
 
 _COLUMNS_LOOKED_AT = 1024
 """Enough to tell which rows are alike."""
@@ -47,6 +48,7 @@ class StepCapture:
         keys: Dotted path of the features in an output, or of several by role.
         limit: Rows to take from this rank; a function: samples, by the views taken of each.
         micro_batches: How many micro-batches the step is expected to have.
+        pool: How features of more than two dimensions become rows, see `as_features`.
         bare_tensor: Whether an output that is itself a tensor counts as the features.
         pools: By role, memory for rows that are on the host already.
         look: Which rows to look for views in, by the number of rows; ``None``: do not look.
@@ -58,6 +60,7 @@ class StepCapture:
         limit: int | Callable[[int], int],
         micro_batches: int = 1,
         *,
+        pool: str | int = "cls",
         bare_tensor: bool = False,
         pools: Mapping[str, BufferPool] | None = None,
         look: Callable[[int], list[int]] | None = None,
@@ -69,10 +72,17 @@ class StepCapture:
         """By role, why there are no rows of one."""
         self.remarks: dict[str, None] = {}
         """What else was wrong with the step."""
+        self.notes: dict[str, None] = {}
+        """How the rows were read, where that may not be what was meant."""
         self.alike: int | None = None
         """How many of a sample's views are of one crop type; ``None``: all."""
         self.assignment: Mapping[str, Any] | None = None
         """How the model's logits become assignments, where it says so."""
+        self.seen = Sightings()
+        """What the outputs held in which features were looked for in vain."""
+        self.bare = False
+        """Whether what was taken is a tensor without a key."""
+        self._pool = pool
         self._keys = {"": keys} if isinstance(keys, str) else dict(keys)
         self._sampler = RowSampler(limit if callable(limit) else lambda _: limit, micro_batches)
         self._bare_tensor = bare_tensor and len(self._keys) == 1
@@ -82,8 +92,8 @@ class StepCapture:
         self._mark = self._present
         self._views: Mapping[str, Views | None] = {}
         self._marks: Mapping[str, Any] = {}
-        self._seen_keys: dict[str, None] = {}
-        self._seen_tensor = False
+        self._samples: int | None = None
+        self._calls: dict[str, list[Tensor | FeatureError]] = {}
 
     @property
     def filled(self) -> bool:
@@ -94,14 +104,18 @@ class StepCapture:
         self,
         views: Mapping[str, Views | None] | None = None,
         marks: Mapping[str, Any] | None = None,
+        samples: int | None = None,
     ) -> None:
         """Accept features again: each micro-batch gives its first, whatever else it computes.
 
         Args:
             views: By role, how rows are views of samples, where that is known.
             marks: ``sample_id`` and ``label`` of the micro-batch, each where there is one.
+            samples: How many the micro-batch has, where that is known.
         """
         self._filled = 0
+        self._samples = samples
+        self._calls = {}
         self._mark = self._present
         self._views, self._marks = views or {}, marks or {}
 
@@ -113,29 +127,49 @@ class StepCapture:
             if self.error is None and role not in self.chunks[-1].features:
                 self.lacking.setdefault(role, self._missing(key))
 
-    def offer(self, outputs: Any, *, override: bool = False) -> bool:
+    def offer(self, outputs: Any, *, override: bool = False, sequence_first: bool = False) -> bool:
         """Take the rows of ``outputs`` if they hold more than the micro-batch has; never raises.
 
         Args:
             outputs: What a module or the training step returned.
             override: Take them also if they hold as much, instead.
+            sequence_first: Whether the module says that its outputs are ``[T, N, D]``.
 
         Returns:
             Whether ``outputs`` was taken.
         """
         if self._filled == len(self._keys) and not override:
             return False
-        found: dict[str, Tensor | FeatureError] = {}
+        found: dict[str, Features | FeatureError] = {}
         try:
-            found = self._find(outputs)
+            found = self._find(outputs, sequence_first)
             if len(found) < max(self._filled + (not override), 1):
                 return False
-            self._rewind()
-            self._add(found)
+            self.bare = isinstance(outputs, Tensor)
+            self._take(found)
         except Exception as error:  # whatever a foreign output does must not reach training
             self.fail(error)
         self._filled = max(len(found), 1)
         return True
+
+    def keep(self, outputs: Any, *, sequence_first: bool = False) -> None:
+        """Keep all rows that one call of several has returned, for `join`; never raises."""
+        try:
+            for role, found in self._find(outputs, sequence_first).items():
+                self.bare = isinstance(outputs, Tensor)
+                self._calls.setdefault(role, []).append(_rows(found))
+        except Exception as error:
+            self.fail(error)
+
+    def join(self) -> None:
+        """Take what the calls have returned, as if a single one had; never raises."""
+        calls, self._calls = self._calls, {}
+        try:
+            if calls:
+                self._take({role: _joined(parts) for role, parts in calls.items()})
+        except Exception as error:
+            self.fail(error)
+        self._filled = max(len(calls), self._filled)
 
     def fail(self, error: Exception) -> None:
         """Give up this step's rows."""
@@ -152,31 +186,37 @@ class StepCapture:
         self._sampler.rewind(mark)
         del self.chunks[chunks:]
 
-    def _find(self, outputs: Any) -> dict[str, Tensor | FeatureError]:
-        """By role, the rows, or why what is there is none."""
-        if isinstance(outputs, Tensor):
-            self._seen_tensor = self._seen_tensor or outputs.ndim > 1
-            return self._rows_of(outputs, *self._keys) if self._bare_tensor else {}
-        found: dict[str, Tensor | FeatureError] = {}
+    def _find(
+        self, outputs: Any, sequence_first: bool = False
+    ) -> dict[str, Features | FeatureError]:
+        """By role, the features, or why what is there is none."""
+        if isinstance(outputs, Tensor) and self._bare_tensor:
+            return {role: self._read(outputs, role, sequence_first) for role in self._keys}
+        found: dict[str, Features | FeatureError] = {}
         for role, key in self._keys.items():
             try:
-                value = lookup(outputs, key)
+                found[role] = self._read(lookup(outputs, key), role, sequence_first)
             except KeyError:
                 continue
-            found.update(self._rows_of(value, role))
         if len(found) < len(self._keys):
-            self._seen_keys.update(dict.fromkeys(available_keys(outputs)))
+            self.seen.note(outputs)
         return found
 
-    def _rows_of(self, value: Any, role: str) -> dict[str, Tensor | FeatureError]:
+    def _read(self, value: Any, role: str, sequence_first: bool) -> Features | FeatureError:
+        key = self._keys[role]
+        if is_sequence_first(value, self._samples, declared=sequence_first):
+            self.notes[f"{key!r} {list(value.shape)} is read as [T, N, D], sequence first"] = None
+            value = value.transpose(0, 1)
         try:
-            return {role: as_rows(value, self._keys[role])}
+            return as_features(value, key, self._pool)
         except FeatureError as error:
-            return {role: error}
+            return error
 
-    def _add(self, found: Mapping[str, Tensor | FeatureError]) -> None:
+    def _take(self, found: Mapping[str, Features | FeatureError]) -> None:
+        """Take the rows in place of those that the micro-batch has given already."""
+        self._rewind()
         errors = {role: e for role, e in found.items() if isinstance(e, FeatureError)}
-        features = {role: f for role, f in found.items() if isinstance(f, Tensor)}
+        features = {role: f for role, f in found.items() if isinstance(f, Features)}
         if not features:
             raise next(iter(errors.values()))
         self.lacking = {**errors, **self.lacking}
@@ -203,7 +243,7 @@ class StepCapture:
         layout = declared.layout if declared else Layout.stacked.value
         return self._sampler.choose(rows, samples=samples, views=common, layout=layout)
 
-    def _shared(self, features: dict[str, Tensor]) -> tuple[dict[str, Views], int]:
+    def _shared(self, features: dict[str, Features]) -> tuple[dict[str, Views], int]:
         """The views by role and the number of samples that features share; others leave."""
         views = {r: v for r in features if (v := self._views.get(r)) is not None}
         odd = [(v.count, len(features[r])) for r, v in views.items() if len(features[r]) % v.count]
@@ -231,133 +271,38 @@ class StepCapture:
             self.remarks[str(error)] = None
 
     def _missing(self, *keys: str) -> FeatureError:
-        there = ", ".join(self._seen_keys) or "no floating-point [N, D] tensor at all"
-        if self._seen_tensor and not self._seen_keys:
-            there = (
-                "one tensor without a key. To watch it, name the module that returns it, for "
-                "example module='model', or module='.' for the LightningModule itself"
-            )
         named = " or ".join(map(repr, keys))
         return FeatureError(
-            Reason.missing_key, f"no output has feature_key={named}; there is: {there}"
+            Reason.missing_key,
+            f"no output has feature_key={named}; there is: {self.seen.text}",
         )
 
 
-def _some(features: Tensor, places: list[int]) -> Tensor:
+def _rows(found: Features | FeatureError) -> Tensor | FeatureError:
+    """``[N, D]``, copied: whoever made the features may change them before the step ends."""
+    if isinstance(found, FeatureError):
+        return found
+    rows = found.of(found.source.detach())
+    return rows if found.over else rows.clone()
+
+
+def _joined(parts: list[Tensor | FeatureError]) -> Features | FeatureError:
+    for part in parts:
+        if isinstance(part, FeatureError):
+            return part
+    rows = [part for part in parts if isinstance(part, Tensor)]
+    if dims := {part.shape[1] for part in rows} - {rows[0].shape[1]}:
+        return FeatureError(
+            Reason.other_dimension,
+            f"the calls of a step return rows of {rows[0].shape[1]} and of "
+            f"{', '.join(map(str, sorted(dims)))} dimensions, which `calls: all` cannot join",
+        )
+    return Features(torch.cat(rows))
+
+
+def _some(features: Features, places: list[int]) -> Tensor:
     """Rows to look for views in, without all of their columns."""
-    index = torch.tensor(places, dtype=torch.int64).to(features.device, non_blocking=True)
-    return features.detach()[:, :_COLUMNS_LOOKED_AT][index]
-
-
-class ForwardHook:
-    """Shows a module's outputs to a listener while armed; also when the module is compiled."""
-
-    def __init__(self, module: nn.Module, listener: Callable[[Any], Any]) -> None:
-        self._module = module
-        self._listener = listener
-        self._disarm: Callable[[], None] | None = None
-
-    def arm(self) -> None:
-        """Start listening; again after `disarm`, as often as one likes."""
-        if self._disarm is not None:
-            return
-        compiled = getattr(self._module, "_compiled_call_impl", None)
-        if compiled is None:
-            self._disarm = self._module.register_forward_hook(_Hook(self._listener)).remove
-        else:
-            self._disarm = self._wrap_compiled_call(compiled)
-
-    def disarm(self) -> None:
-        """Stop listening and leave the module as it was."""
-        if self._disarm is not None:
-            self._disarm()
-            self._disarm = None
-
-    def _wrap_compiled_call(self, compiled: Callable[..., Any]) -> Callable[[], None]:
-        # After `module.compile()` a forward hook would be traced into the graph and recompile it,
-        # so the compiled call is listened to from outside.
-        def call(*args: Any, **kwargs: Any) -> Any:
-            output = compiled(*args, **kwargs)
-            self._listener(output)
-            return output
-
-        def restore() -> None:
-            self._module._compiled_call_impl = compiled
-
-        self._module._compiled_call_impl = call
-        return restore
-
-
-class _Hook:
-    """What sits on the module; a copy or a pickle of the module carries one that does nothing."""
-
-    def __init__(self, listener: Callable[[Any], Any] | None = None) -> None:
-        self._listener = listener
-
-    @guarded()
-    def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
-        # While a function around the module is being compiled this is no step's output yet.
-        if self._listener is not None and not torch.compiler.is_compiling():
-            self._listener(output)
-
-    def recover(self, error: Exception, *_: Any) -> None:
-        """Leave it at that: a step without features says so."""
-
-    def __deepcopy__(self, memo: Any) -> _Hook:
-        return _Hook()
-
-    def __reduce__(self) -> tuple[type[_Hook], tuple[()]]:
-        return _Hook, ()
-
-
-def find_module(root: nn.Module, path: str | None) -> nn.Module:
-    """The module to watch, checked for being reachable by a hook.
-
-    Args:
-        root: The model as the trainer knows it.
-        path: Dotted path below ``root``, ``.`` for ``root`` itself; ``None``: ``root.model`` if
-            there is one, else ``root``.
-
-    Raises:
-        FeatureError: If there is no such module, or it lies inside a compiled one, whose graph
-            calls no hooks.
-    """
-    if path is None:
-        path = "model" if isinstance(getattr(root, "model", None), nn.Module) else ""
-    module: nn.Module = root
-    if getattr(root, "_compiler_ctx", None) is not None:
-        raise FeatureError(
-            Reason.inside_compiled_module,
-            "the whole LightningModule is torch.compile'd, which calls no hooks on its parts; "
-            "return the features from training_step and use capture='outputs', or compile only "
-            "the submodule that is watched.",
-        )
-    for name in filter(None, path.split(".")):
-        if is_compiled(module):
-            raise FeatureError(
-                Reason.inside_compiled_module,
-                f"module={path!r} lies inside a torch.compile'd {type(module).__name__}, which "
-                "calls no hooks on its parts; watch the compiled module itself, or return the "
-                "features from training_step and use capture='outputs'.",
-            )
-        child = module._modules.get(name)  # `named_children` knows only one of two names
-        if child is None:
-            names = ", ".join(module._modules) or "none"
-            raise FeatureError(
-                Reason.no_such_module,
-                f"module={path!r}: {type(module).__name__} has no submodule {name!r}; "
-                f"its submodules: {names}.",
-            )
-        module = child
-    return module
-
-
-def is_sharded(model: nn.Module) -> bool:
-    """Whether any part of ``model`` has its weights sharded by FSDP, of either generation."""
-    names = {base.__name__ for module in model.modules() for base in type(module).__mro__}
-    return not names.isdisjoint({"FSDPModule", "FullyShardedDataParallel"})
-
-
-def is_compiled(module: nn.Module) -> bool:
-    """Whether ``module`` was compiled, in place or by wrapping."""
-    return getattr(module, "_compiled_call_impl", None) is not None or hasattr(module, "_orig_mod")
+    source = features.source.detach()
+    source = source if features.over else source[:, :_COLUMNS_LOOKED_AT]
+    index = torch.tensor(places, dtype=torch.int64).to(source.device, non_blocking=True)
+    return features.of(source[index])[:, :_COLUMNS_LOOKED_AT]

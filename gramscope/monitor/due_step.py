@@ -25,6 +25,8 @@ class Channel:
     features: dict[str, str]
     """Keys of what it watches, by role; the role of a single feature is empty."""
     log_key: str
+    name: str = ""
+    """What it watches is called; empty: by its features."""
     metrics: str | tuple[str, ...] = "standard"
     """Which numbers."""
     look: Look = field(default_factory=Look)
@@ -48,6 +50,11 @@ class Channel:
     @property
     def title(self) -> str:
         """What it watches, in a word."""
+        return self.name or self.key
+
+    @property
+    def key(self) -> str:
+        """The feature's key, or the roles of several."""
         return ", ".join(role or key for role, key in self.features.items())
 
 

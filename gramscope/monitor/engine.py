@@ -183,7 +183,9 @@ class Engine:
     def _event(self, due: DueStep) -> Event:
         channel = due.channel
         world_size = self.exchange.world_size
-        return Event(due.step, channel.log_key, channel.title, world_size, drawn=due.draw)
+        event = Event(due.step, channel.log_key, channel.key, world_size, drawn=due.draw)
+        event.name = channel.title
+        return event
 
     def _evaluated(self, due: DueStep, gathered: Gathered) -> Event:
         event = self._event(due)

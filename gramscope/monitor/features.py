@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gramscope.events import Reason
 
-__all__ = ["FeatureError", "as_rows", "available_keys", "lookup"]
+__all__ = ["FeatureError", "available_keys", "lookup"]
 
 _MAX_LISTED = 24
 _MAX_DEPTH = 6
@@ -55,61 +55,13 @@ def lookup(outputs: Any, key: str) -> Any:
     return lookup(value, rest) if rest else value
 
 
-def as_rows(value: Any, key: str) -> Tensor:
-    """Features ``[N, D]`` from ``[N, D]``, or from the first token of ``[N, T, D]``.
-
-    Args:
-        value: What was found under ``key``.
-        key: Named in the error.
-
-    Raises:
-        FeatureError: If it is no floating-point tensor of either shape.
-    """
-    if not isinstance(value, Tensor):
-        raise FeatureError(
-            Reason.not_a_tensor,
-            f"feature_key={key!r} leads to a {type(value).__name__}; expected a tensor [N, D] "
-            "or [N, T, D].",
-        )
-    if not value.is_floating_point() or value.ndim not in (2, 3):
-        raise FeatureError(
-            Reason.bad_shape,
-            f"feature_key={key!r} leads to a tensor of shape {list(value.shape)} and "
-            f"{value.dtype}; expected floating-point features [N, D] or [N, T, D].",
-        )
-    rows = _plain(value, key)
-    return rows[:, 0] if rows.ndim == 3 else rows
-
-
-def _plain(value: Tensor, key: str) -> Tensor:
-    """A tensor that is nothing but one: this rank's rows of it where ranks hold parts.
-
-    Operations on a subclass may do more than they say, on the monitor's thread too: those of a
-    `DTensor` may talk to other ranks, over training's own process group.
-    """
-    if type(value) is Tensor:
-        return value
-    rows: Any = value.detach()
-    if hasattr(rows, "placements"):
-        if not all(p.is_replicate() or p.is_shard(0) for p in rows.placements):
-            raise FeatureError(
-                Reason.bad_shape,
-                f"feature_key={key!r} leads to a DTensor with {rows.placements}, of which no rank "
-                "has whole rows; expected Shard(0) or Replicate.",
-            )
-        rows = rows.to_local()
-        rows = rows.trigger_wait() if hasattr(rows, "trigger_wait") else rows
-    plain: Tensor = rows.as_subclass(Tensor)
-    return plain
-
-
 def available_keys(outputs: Any, prefix: str = "") -> list[str]:
     """Dotted paths of every tensor that could be features, at most a few dozen."""
     keys: list[str] = []
     for name, value in _children(outputs):
         path = f"{prefix}{name}"
         if isinstance(value, Tensor):
-            if value.is_floating_point() and value.ndim in (2, 3):
+            if value.is_floating_point() and value.ndim > 1:
                 keys.append(path)
         elif path.count(".") < _MAX_DEPTH:
             keys += available_keys(value, f"{path}.")

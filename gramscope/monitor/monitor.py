@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from gramscope.config.settings import local_path, numbers, optional
+from gramscope.config.settings import local_path, numbers, optional, pooling, text
 from gramscope.config.settings import thresholds as checked_thresholds
 from gramscope.config.views import views as declared_views
 from gramscope.events import Event, Reason
@@ -56,6 +56,10 @@ class Monitor:
         feature_key: Name of the feature in titles and events; of several features a mapping
             from their roles (``teacher_head``) to their keys.
         max_samples: Rows of an event, spread evenly over all ranks.
+        name: What it is called in titles, events and messages; ``None``: the feature key.
+        pool: How features of more than two dimensions become ``[N, D]``: ``"cls"`` (token 0 of
+            ``[N, T, D]``), a token's index, ``"mean"`` (over tokens, or positions of
+            ``[N, H, W, D]``), ``"gap"`` (over the positions of ``[N, C, …]``), ``"flatten"``.
         views: How many views of each sample the rows hold, stacked, or `Views`, or a mapping
             ``{"count": 2, "layout": "interleaved"}``; sampling is then by sample.
         metrics: Which numbers: ``"standard"``, ``"gram"`` or a list of names.
@@ -76,7 +80,8 @@ class Monitor:
             the same point, because ranks meet there.
 
     Raises:
-        ValueError: If ``save_dir`` is a URL, or ``views``, ``metrics`` or ``thresholds`` cannot be.
+        ValueError: If ``save_dir`` is a URL, or ``pool``, ``views``, ``metrics`` or
+            ``thresholds`` cannot be.
     """
 
     def __init__(
@@ -84,6 +89,8 @@ class Monitor:
         feature_key: str | Mapping[str, str] = "features",
         max_samples: int = 128,
         *,
+        name: str | None = None,
+        pool: str | int = "cls",
         views: Any = None,
         metrics: str | Sequence[str] = "standard",
         look: Look | None = None,
@@ -101,9 +108,16 @@ class Monitor:
         self.account = account or Account()
         features = {"": feature_key} if isinstance(feature_key, str) else dict(feature_key)
         self._views = declared_views("views", views)
+        self._pool = pooling("pool", pool)
         changed = optional(checked_thresholds)("thresholds", thresholds)
         self._channel = Channel(
-            features, log_key, numbers("metrics", metrics), look or Look(), directory, prepare
+            features,
+            log_key,
+            optional(text)("name", name) or "",
+            numbers("metrics", metrics),
+            look or Look(),
+            directory,
+            prepare,
         )
         self._max_pending = max_pending
         self._timeout_s = timeout_s
@@ -118,6 +132,11 @@ class Monitor:
         self._process = os.getpid()
         atexit.register(self._close_at_exit)  # for loops that end without it
         self._engine.join()  # last: what fails before it leaves no user who does not leave
+
+    @property
+    def title(self) -> str:
+        """What it watches, in a word."""
+        return self._channel.title
 
     @property
     def outcomes(self) -> Counter[str]:
@@ -157,6 +176,7 @@ class Monitor:
             channel.features,
             self._samples,
             micro_batches,
+            pool=self._pool,
             bare_tensor=bare_tensor,
             pools=channel.pools,
             look=look_at if looks else None,
@@ -182,7 +202,7 @@ class Monitor:
 
         Args:
             step: Optimizer step.
-            features: ``[N, D]`` or ``[N, T, D]`` (token 0 is taken), on any device; or a mapping
+            features: ``[N, D]``, or of more dimensions by ``pool``, on any device; or a mapping
                 that holds them under ``feature_key``.
             sample_id: Integers or texts, of each row or of each sample: rows with the same are of
                 one sample.
@@ -216,6 +236,14 @@ class Monitor:
             due = self._due_step(step, taken)
             due.draw = draw
             self._engine.submit(due, self._max_pending)
+
+    def rehearsed(self, step: int, taken: StepCapture) -> None:
+        """Say what is wrong with a step's rows; the step is not due, and counts nowhere."""
+        if taken.error is not None:
+            self._warn(step, taken.error.reason, str(taken.error))
+        for remark in _remarks(taken):
+            key = self._channel.log_key
+            self._engine.warn(f"{key}: {remark}", f"{key} at step {step}: {remark}")
 
     def recover(self, error: Exception, *_: Any, step: int | None = None, **__: Any) -> None:
         """Have a step that was to be observed end as skipped, after something of ours failed."""
@@ -322,7 +350,7 @@ class Monitor:
             step,
             chunks=taken.chunks,
             lacking={role: error.reason for role, error in taken.lacking.items()},
-            remarks=[*taken.remarks, *(str(error) for error in taken.lacking.values())],
+            remarks=_remarks(taken),
             ready=ready,
             quota=self._samples(taken.chunks[0].chosen.views) if taken.chunks else self._quota,
             alike=taken.alike,
@@ -330,6 +358,13 @@ class Monitor:
         )
 
     def _failed(self, step: int, reason: Reason, message: str) -> DueStep:
+        self._warn(step, reason, message)
+        return DueStep(self._channel, step, reason)
+
+    def _warn(self, step: int, reason: Reason, message: str) -> None:
         key = self._channel.log_key
         self._engine.warn(f"{key}: {reason.name}", f"{key} at step {step}: {message}")
-        return DueStep(self._channel, step, reason)
+
+
+def _remarks(taken: StepCapture) -> list[str]:
+    return [*taken.remarks, *(str(error) for error in taken.lacking.values())]

@@ -173,8 +173,10 @@ def _bytes_to_draw(item: tuple[Channel, Event]) -> int:
 
 
 def _title(event: Event) -> str:
-    matrix, state = event.matrix, event.state  # of several each has its name above it
-    of = f"{1 + len(matrix.others)} features" if matrix and matrix.others else event.feature_key
+    matrix, state = event.matrix, event.state
+    of = event.name
+    if matrix and matrix.others and of == event.feature_key:  # each has its name above it
+        of = f"{1 + len(matrix.others)} features"
     what = f"{of}   step {event.step}   N = {event.n}   world size {event.world_size}"
     below = [f"{state.title} since step {state.since}"] if state and state.alarm else []
     below += [event.reason] if event.reason else []

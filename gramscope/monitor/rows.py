@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gramscope.config.views import Layout, Views
 from gramscope.monitor.buffers import BufferPool
+from gramscope.monitor.pooling import Features
 
 __all__ = ["RowSampler", "Selection", "copy_rows", "member_ranks", "quota"]
 
@@ -138,16 +139,19 @@ class RowSampler:
 
 
 def copy_rows(
-    features: Tensor, chosen: Selection, declared: Views | None, pool: BufferPool
+    features: Features, chosen: Selection, declared: Views | None, pool: BufferPool
 ) -> Tensor:
     """The chosen rows ``[k * views, D]`` on the features' own device, without waiting for it."""
-    features = features.detach()
+    source = features.source.detach()
+    whole = chosen.takes_all_of(declared)
+    index = None if whole else chosen.rows(declared, source.device)
+    if features.over:  # the mean is a copy
+        return features.of(source if index is None else source.index_select(0, index))
+    on_host = source.device.type == "cpu" and type(source) is Tensor
     count = (chosen.last - chosen.first) * chosen.views
-    on_host = features.device.type == "cpu" and type(features) is Tensor
-    target = pool.take(count, features) if on_host else None
-    if chosen.takes_all_of(declared):
-        return features.clone() if target is None else target.copy_(features)
-    index = chosen.rows(declared, features.device)
+    target = pool.take(count, source) if on_host else None
+    if index is None:
+        return source.clone() if target is None else target.copy_(source)
     if target is None:
-        return features.index_select(0, index)
-    return torch.index_select(features, 0, index, out=target)
+        return source.index_select(0, index)
+    return torch.index_select(source, 0, index, out=target)

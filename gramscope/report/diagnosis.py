@@ -154,6 +154,7 @@ def _as_json(one: Watched) -> dict[str, Any]:
         "file": str(one.file),
         "log_key": one.history.log_key,
         "feature_key": one.history.feature_key,
+        "name": one.history.title,
         "state": {
             **_names(state),
             "since": state.since,

@@ -20,6 +20,8 @@ class History:
     """The events of what was watched, the latest of each step, in the order of steps."""
 
     feature_key: str
+    title: str
+    """What the run calls it."""
     log_key: str
     directory: Path
     role: str | None = None
@@ -29,7 +31,7 @@ class History:
     @property
     def name(self) -> str:
         """What the feature is called."""
-        return self.role or self.feature_key
+        return self.role or self.title
 
     @property
     def logged(self) -> list[int]:
@@ -84,8 +86,9 @@ def read_watched(path: Path) -> tuple[list[History], list[str]]:
     found: dict[tuple[str, str], History] = {}
     for event in events:
         feature_key, log_key = plain(event.feature_key), plain(event.log_key)
+        title = plain(event.name)
         history = found.setdefault(
-            (event.feature_key, event.log_key), History(feature_key, log_key, path.parent)
+            (title, log_key), History(feature_key, title, log_key, path.parent)
         )
         history.events[event.step] = replace(
             event,

@@ -28,7 +28,7 @@ def print_states(watched: Sequence[Watched], remarks: Sequence[str]) -> None:
 def title(one: Watched) -> str:
     """What was watched, and where: logger's key, feature, and the directory of its events."""
     history = one.history
-    return f"{history.log_key}  {history.feature_key}  {plain(one.file.parent)}"
+    return f"{history.log_key}  {history.title}  {plain(one.file.parent)}"
 
 
 def _paragraph(one: Watched) -> RenderableType:

@@ -14,7 +14,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 from gramscope.monitor import Monitor
-from gramscope.monitor.capture import ForwardHook
+from gramscope.monitor.hook import ForwardHook
 
 torch.set_num_threads(1)
 

@@ -94,7 +94,7 @@ def test_a_missing_key_is_warned_of_once_and_training_goes_on(
     assert "feature_key='techer'" in warning
     there = "from_step" if capture == "outputs" else "teacher_cls_token, teacher_cls_token_backbone"
     assert there in warning
-    assert "at step 2" in warning
+    assert "at step 1" in warning
     assert fit.global_step == 8
     assert callback.outcomes == {"missing_key": 4}
     assert [(e["step"], e["status"], e["reason"]) for e in events(tmp_path / "gram")] == [
@@ -147,7 +147,9 @@ def test_a_module_that_is_not_called_is_told_from_one_without_the_key(
 
     trainer(tmp_path, [callback], max_steps=4).fit(Idle())
 
-    assert "the watched module was not called during the step" in caplog.text
+    assert "the watched module, idle, was not called during the step" in caplog.text
+    assert "These ran: model.encoder, model.head, model." in caplog.text
+    assert "at step 1" in caplog.text
     assert callback.outcomes == {"not_called": 2}
 
 
@@ -215,8 +217,8 @@ def test_a_bare_tensor_is_answered_with_what_to_write(
 
     trainer(tmp_path, [callback], max_steps=2).fit(Plainest())
 
-    assert "there is: one tensor without a key" in caplog.text
-    assert "module='model', or module='.'" in caplog.text
+    assert "there is: one tensor [8, 8] without a key, which is watched under a " in caplog.text
+    assert "feature_key='embedding'" in caplog.text
 
 
 class CallsItself(Plainest):
@@ -224,9 +226,11 @@ class CallsItself(Plainest):
         return self.__call__(batch)["teacher_cls_token"].square().mean()
 
 
-@pytest.mark.parametrize("module", ["model", "."])
-def test_what_is_to_be_written_works(tmp_path: Path, module: str) -> None:
-    callback = GramMatrixCallback(2, module=module, save_dir=tmp_path / "gram")
+@pytest.mark.parametrize(
+    "arguments", [{"feature_key": "embedding"}, {"module": "model"}, {"module": "."}], ids=str
+)
+def test_what_is_to_be_written_works(tmp_path: Path, arguments: dict[str, Any]) -> None:
+    callback = GramMatrixCallback(2, save_dir=tmp_path / "gram", **arguments)
 
     trainer(tmp_path, [callback], max_steps=2).fit(CallsItself())
 

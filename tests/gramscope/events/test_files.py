@@ -77,6 +77,7 @@ def test_an_event_is_one_line_of_plain_json(tmp_path: Path) -> None:
         "step": 7,
         "log_key": "gram_matrix",
         "feature_key": "f",
+        "name": "f",
         "n": 0,
         "world_size": 2,
         "metrics": {"a": 1.0},

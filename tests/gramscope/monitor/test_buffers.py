@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from gramscope.monitor.buffers import BufferPool
+from gramscope.monitor.pooling import Features
 from gramscope.monitor.rows import RowSampler, copy_rows
 
 ROWS = torch.arange(12.0).reshape(4, 3)
@@ -43,7 +44,7 @@ def test_rows_in_used_memory_are_the_same_rows() -> None:
     for limit, expected in ((4, [0, 1, 2, 3]), (2, [0, 2])):
         pool.give_back([torch.full((limit, 3), 99.0)])
         chosen = RowSampler(lambda _, limit=limit: limit).choose(4, samples=4)
-        assert torch.equal(copy_rows(ROWS, chosen, None, pool), ROWS[expected])
+        assert torch.equal(copy_rows(Features(ROWS), chosen, None, pool), ROWS[expected])
 
 
 def test_memory_made_in_inference_mode_can_be_written_to_outside_of_it() -> None:

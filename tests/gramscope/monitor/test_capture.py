@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from gramscope.events import Reason
-from gramscope.monitor.capture import ForwardHook, StepCapture, find_module
+from gramscope.monitor.capture import StepCapture
 from gramscope.monitor.features import FeatureError
+from gramscope.monitor.hook import ForwardHook
 from gramscope.monitor.isolation import undisturbed
+from gramscope.monitor.modules import find_module
 
 
 class Net(nn.Module):

@@ -1,0 +1,121 @@
+"""What works for one callback during one fit."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from multiprocessing.util import Finalize
+from typing import Any
+
+from gramscope.callbacks.cadence import Cadence, last_step
+from gramscope.callbacks.cost import Cost
+from gramscope.callbacks.loggers import Publisher
+from gramscope.callbacks.rehearsal import Rehearsal
+from gramscope.callbacks.source import FeatureSource
+from gramscope.diagnosis import State
+from gramscope.monitor import Monitor
+from gramscope.monitor.capture import StepCapture
+
+__all__ = ["Fit"]
+
+log = logging.getLogger(__name__)
+
+_TOO_SHORT = (
+    "%s: training %s at step %d, before the first step that is due, %d (%s): nothing is logged. "
+    "Lower it."
+)
+
+
+@dataclass
+class Fit:
+    """From the batches of a fit to steps that are handed over."""
+
+    monitor: Monitor
+    publisher: Publisher
+    cadence: Cadence
+    source: FeatureSource
+    rehearsal: Rehearsal
+    cost: Cost
+    at_exit: Finalize
+    """Ends it in a launcher's process, where Lightning tells callbacks of no exception."""
+    due: int | None = None
+    """The due step that is still to be handed over."""
+    trouble: Exception | None = None
+    """What went wrong in the optimizer step under way."""
+    end: State | None = None
+    """The state because of which training is to end; on rank 0."""
+    is_told: bool = False
+    """Whether it was said that nothing will be due."""
+
+    def start(self, trainer: Any) -> None:
+        """Take up the count where the trainer has it."""
+        self.cadence.start(trainer)
+        last = last_step(trainer)
+        self.is_told = bool(trainer.fast_dev_run)  # somebody tries whether things run at all
+        if last is not None and last < self.cadence.next_due:
+            self._tell("ends", last)
+
+    def begin_batch(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Listen to a batch whose step may be due, or is to be looked at."""
+        foreseen = self.cadence.may_be_due() or self.rehearsal.wanted
+        if self.source.collecting or foreseen:
+            with self.cost:
+                micro_batches = self.cadence.micro_batches(trainer, pl_module, batch_idx)
+                self.source.begin(batch, micro_batches)
+
+    def end_batch(self, trainer: Any, outputs: Any) -> None:
+        """Hand over what was collected if the batch has completed a step that is due."""
+        with self.cost:
+            self.source.end(outputs)
+            if self.advance(trainer):
+                capture = self.source.take()
+                self.cost.end_step(due=self.due is not None)
+                self.rehearsal.end(self.cadence.step, capture, due=self.due is not None)
+                self.hand_over(self.trouble or capture)
+                self.trouble = None
+
+    def advance(self, trainer: Any) -> bool:
+        """Whether an optimizer step was completed; notes it if that is due."""
+        stepped, due = self.cadence.advance(trainer)
+        if due:
+            self.is_told = True
+            self.due = trainer.global_step
+            self.publisher.axis[self.due] = _logger_step(trainer)
+        return stepped
+
+    def hand_over(self, taken: StepCapture | Exception | None) -> None:
+        """Submit the step that is due, if one is."""
+        if self.due is not None:
+            self.monitor.submit(self.due, taken, draw=self.cadence.draws)
+            self.due = None
+
+    def fail(self, trainer: Any, error: Exception) -> None:
+        """Give up the rows of the step under way; if it is due, it ends as skipped."""
+        self.source.stop()
+        self.rehearsal.stop()
+        self.trouble = self.trouble or error
+        self.advance(trainer)
+        self.hand_over(error)
+
+    def stop(self) -> None:
+        """Stop listening, and say what is still to be said."""
+        self.at_exit.cancel()
+        self.source.stop()
+        self.rehearsal.close()
+        if self.cadence.has_moved:
+            self._tell("has ended", self.cadence.step)
+
+    def _tell(self, how: str, last: int) -> None:
+        if self.monitor.is_root and not self.is_told:
+            self.is_told = True
+            cadence = self.cadence
+            log.warning(
+                _TOO_SHORT, self.monitor.title, how, last, cadence.next_due, cadence.setting
+            )
+
+
+def _logger_step(trainer: Any) -> int:
+    """Lightning logs by batches that stepped, of which several optimizers make more steps."""
+    loop = getattr(getattr(trainer, "fit_loop", None), "epoch_loop", None)
+    batches = getattr(loop, "_batches_that_stepped", None)
+    return int(trainer.global_step if batches is None else batches + 1)
