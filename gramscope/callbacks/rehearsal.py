@@ -23,6 +23,7 @@ class Rehearsal:
         self._monitor = monitor
         self._first: tuple[int, StepCapture] | None = None
         self._over = False
+        self._said = False
 
     @property
     def wanted(self) -> bool:
@@ -33,16 +34,16 @@ class Rehearsal:
         """Look at what was taken of a step; a due one speaks for itself."""
         if self._over or capture is None:
             return
-        self._over = due
-        error = capture.error
-        if error is not None and error.reason is Reason.not_called and self._first is None:
-            self._first = step, capture
+        if self._first is None and _is_not_called(capture):
+            self._first, self._said = (step, capture), due
             self._source.call_roll()
             return
         self._over = True
         for note in capture.notes:
             say(f"{self._monitor.title}: {note}.")
-        if not due:
+        if self._said and _is_not_called(capture):
+            say(f"{self._monitor.title}: {capture.error}.")
+        elif not due:
             self._monitor.rehearsed(step, capture)
 
     def stop(self) -> None:
@@ -51,6 +52,10 @@ class Rehearsal:
 
     def close(self) -> None:
         """Say what is still to be said where no other step has come."""
-        if self._first is not None and not self._over:
-            self._over = True
+        if self._first is not None and not (self._over or self._said):
             self._monitor.rehearsed(*self._first)
+        self._over = True
+
+
+def _is_not_called(capture: StepCapture) -> bool:
+    return capture.error is not None and capture.error.reason is Reason.not_called

@@ -150,7 +150,7 @@ class MonitorConfig(CadenceConfig, ABC):
     log_key: str = setting(
         "gram_matrix",
         "logger key of the picture; several callbacks that would share one become "
-        "`<log_key>/<feature_key>`",
+        "`<log_key>/<name>`",
         text,
     )
     capture: str = setting(
