@@ -60,7 +60,7 @@ def _warn_of_clashes(configs: list[MonitorConfig]) -> None:
         one = configs[alike[0]]
         log.warning(
             "%d gram callbacks log %s under log_key=%r; they are told apart as %s. "
-            "Give each a log_key of its own.",
+            "Give each a name of its own.",
             len(alike),
             one.what,
             one.log_key,

@@ -98,8 +98,10 @@ class FeatureSource:
         self._roll = RollCall(self._pl_module)
 
     def _disarm(self) -> None:
-        for listening in filter(None, (self._hook, self._roll)):
-            listening.disarm()
+        if self._hook is not None:
+            self._hook.disarm()
+        if self._roll is not None:
+            self._roll.disarm()
 
     def _arm(self) -> None:
         if self._hook is None and self._hook_error is None:

@@ -71,7 +71,7 @@ def _require_distinct(made: dict[str, Any]) -> None:
         raise ConfigError(
             f"`{first}` and `{second}` both log {config.what} under "
             f"log_key='{config.log_key}'. Leave one out, or give `{second}` another feature "
-            f"(`{second}.feature_key=…`) or a key of its own (`{second}.log_key=…`)."
+            f"(`{second}.feature_key=…`) or a name of its own (`{second}.name=…`)."
         )
 
 

@@ -103,7 +103,7 @@ def check_objective(name: str | Sequence[str] | None, callbacks: Sequence[Any], 
 def _watched(callbacks: Iterable[Any]) -> list[tuple[Any, str]]:
     """Each callback that watches a representation, and what its numbers' keys begin with."""
     found = watching(callbacks)
-    prefixes = [prefix for _, prefix in names([callback.config for callback in found])]
+    prefixes = [called.prefix for called in names([callback.config for callback in found])]
     return list(zip(found, prefixes, strict=True))
 
 
