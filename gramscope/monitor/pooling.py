@@ -68,8 +68,8 @@ def as_features(value: Any, key: str, pool: str | int = "cls") -> Features:
         raise _shape(
             value,
             key,
-            f"pool={pool!r} is for [N, T, D]. Choose `gap` (mean over the positions of "
-            "[N, C, …]), `mean` (over those of [N, …, D]) or `flatten`",
+            f"pool={pool!r} is for [N, T, D]. Choose gap (mean over the positions of "
+            "[N, C, …]), mean (over those of [N, …, D]) or flatten",
         )
     return Features(_token(source, key, 0 if pool == "cls" else int(pool)))
 

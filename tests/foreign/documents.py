@@ -4,7 +4,8 @@
 - Elsewhere, code spans that begin with a program of ours or of an application
   (`python train.py …`, `gramscope presets`, `scripts/test`) are commands.
 - In a table's column "write", code spans such as `data=nifti` are overrides of the training job.
-- A table with the columns "you write", "you see" and "write instead" is one of bad input.
+- A table with the columns "you write", "you see" and "write instead" is one of bad input; one
+  with "a mistake", "is answered with" and "what works" the same of Python.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from dataclasses import dataclass
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
-__all__ = ["BadInput", "bad_input", "blocks", "seen_in"]
+__all__ = ["BadInput", "bad_input", "blocks", "mistakes", "seen_in"]
 
 MARKDOWN = MarkdownIt("commonmark").enable("table")
+MISTAKES = ["a mistake", "is answered with", "what works"]
 BAD_INPUT = ["you write", "you see", "write instead"]
 OVERRIDES = re.compile(r"'?[+~]{0,2}[\w./@]+=\S")
 PROGRAM = re.compile(
@@ -66,6 +68,14 @@ def bad_input(text: str) -> Iterator[BadInput]:
         warns = "warning" in seen.content.lower()
         later = "with hydra 1.4" in seen.content.lower()
         yield BadInput(line, command, _code(seen), warns, commands, later)
+
+
+def mistakes(text: str) -> Iterator[tuple[int, str, list[str], str]]:
+    """Yield line, mistake, answers and remedy of the rows of the tables of bad input in Python."""
+    cells = [(line, _code(node)) for title, line, node in _parts(text) if title in MISTAKES]
+    for (line, (mistake,)), (_, answers), (_, (remedy,)) in zip(*[iter(cells)] * 3, strict=True):
+        assert answers, f"{mistake} is said to be answered with nothing"
+        yield line, mistake, answers, remedy
 
 
 def seen_in(output: str, excerpt: str) -> bool:

@@ -54,7 +54,7 @@ def test_rows_that_are_there_are_left_as_they_are(pool: Any) -> None:
         (torch.zeros(3), "mean", r"shape \[3\] and torch.float32"),
         (torch.zeros(2, 2, dtype=torch.int64), "cls", "torch.int64; expected floating-point"),
         (CHANNELS_FIRST, "cls", r"shape \[4, 3, 2, 5, 7\].*pool='cls' is for \[N, T, D\]. Choose"),
-        (CHANNELS_FIRST, 1, r"Choose `gap` \(.*\), `mean` \(.*\) or `flatten`"),
+        (CHANNELS_FIRST, 1, r"Choose gap \(.*\), mean \(.*\) or flatten"),
         (TOKENS, 5, "there are tokens 0 to 4, and pool=5 is none"),
     ],
     ids=["list", "vector", "integers", "positions", "positions by index", "no such token"],
