@@ -32,7 +32,7 @@ from gramscope.callbacks.seen import Seen
 from gramscope.callbacks.source import FeatureSource
 from gramscope.callbacks.stopping import Stopping
 from gramscope.config import reminder
-from gramscope.config.callbacks import MonitorConfig, watching
+from gramscope.config.callbacks import Capture, MonitorConfig, watching
 from gramscope.config.names import names, same
 from gramscope.diagnosis import State
 from gramscope.events.files import directory_of
@@ -326,7 +326,8 @@ class MonitorCallback(Callback):
         self._monitor = self._make_monitor(trainer, engine, publisher)
         source = FeatureSource(trainer, pl_module, self.config, self._monitor, seen.cost)
         cadence = Cadence(self.config.log_every_n_steps, self.config.metrics_every_n_steps)
-        rehearsal = Rehearsal(source, self._monitor)
+        extra = self.config.capture == Capture.extra_forward.value
+        rehearsal = Rehearsal(source, self._monitor, extra=extra)
         at_exit = Finalize(None, self.break_off, exitpriority=0)
         return Fit(self._monitor, publisher, cadence, source, rehearsal, seen.cost, at_exit)
 

@@ -22,21 +22,17 @@ class Cadence:
         """Whether the latest due step is to have a picture."""
         self.step = 0
         """The optimizer step that was completed last."""
-        self._start = 0
+        self.completed = 0
+        """How often a batch has completed a step, or several, since the start."""
         self._advance = 1  # the most by which a batch has advanced global_step
         self._batches = 0  # since the last optimizer step
         self._batches_per_step = 1  # as observed, for manual optimization
 
     def start(self, trainer: Any) -> None:
         """Take up the count where the trainer has it, after a resume too."""
-        self.step = self._start = trainer.global_step
+        self.step, self.completed = trainer.global_step, 0
         self._advance = max(1, len(trainer.optimizers))
         self._batches = 0
-
-    @property
-    def has_moved(self) -> bool:
-        """Whether any step was completed since the start."""
-        return self.step > self._start
 
     @property
     def next_due(self) -> int:
@@ -71,6 +67,7 @@ class Cadence:
         self.draws = self._passes(step, self._every) if due else self.draws
         self._advance = max(self._advance, step - self.step)
         self.step = step
+        self.completed += 1
         self._batches_per_step, self._batches = self._batches, 0
         return True, due
 

@@ -57,7 +57,7 @@ class Fit:
 
     def begin_batch(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Listen to a batch whose step may be due, or is to be looked at."""
-        foreseen = self.cadence.may_be_due() or self.rehearsal.wanted
+        foreseen = self.cadence.may_be_due() or self.rehearsal.wants(self.cadence.completed)
         if self.source.collecting or foreseen:
             with self.cost:
                 micro_batches = self.cadence.micro_batches(trainer, pl_module, batch_idx)
@@ -102,7 +102,7 @@ class Fit:
         self.at_exit.cancel()
         self.source.stop()
         self.rehearsal.close()
-        if self.cadence.has_moved:
+        if self.cadence.completed:
             self._tell("has ended", self.cadence.step)
 
     def _tell(self, how: str, last: int) -> None:

@@ -16,19 +16,30 @@ class Rehearsal:
 
     It is no event and counts nowhere. Where the watched module has not run, the step after it is
     looked at as well, to name some modules that do.
+
+    Args:
+        source: Takes the rows.
+        monitor: Says what is wrong.
+        extra: Whether the rows are had by a forward pass of their own.
     """
 
-    def __init__(self, source: FeatureSource, monitor: Monitor) -> None:
+    def __init__(self, source: FeatureSource, monitor: Monitor, *, extra: bool) -> None:
         self._source = source
+        self._extra = extra
         self._monitor = monitor
         self._first: tuple[int, StepCapture] | None = None
         self._over = False
         self._said = False
 
-    @property
-    def wanted(self) -> bool:
-        """Whether the step that begins is to be looked at."""
-        return not self._over and self._source.can_collect
+    def wants(self, completed: int) -> bool:
+        """Whether a step is to be looked at before which so many were completed.
+
+        Of forward passes of its own this depends on nothing else: with a sharded model, which takes
+        none before the training's first one, all ranks must make them together.
+        """
+        if self._extra:
+            return completed == 1
+        return not self._over and completed < 2
 
     def end(self, step: int, capture: StepCapture | None, *, due: bool) -> None:
         """Look at what was taken of a step; a due one speaks for itself."""
@@ -39,12 +50,13 @@ class Rehearsal:
             self._source.call_roll()
             return
         self._over = True
-        for note in capture.notes:
-            say(f"{self._monitor.title}: {note}.")
+        notes = [*capture.notes]
         if self._said and _is_not_called(capture):
-            say(f"{self._monitor.title}: {capture.error}.")
+            notes.append(str(capture.error))
         elif not due:
             self._monitor.rehearsed(step, capture)
+        for note in notes if self._monitor.is_root else ():
+            say(f"{self._monitor.title}: {note}.")
 
     def stop(self) -> None:
         """Look at no other step."""

@@ -48,11 +48,6 @@ class FeatureSource:
         self._roll: RollCall | None = None
 
     @property
-    def can_collect(self) -> bool:
-        """Whether a step may be looked at of which no event depends on it."""
-        return self._model_has_run or self._place is not Capture.extra_forward
-
-    @property
     def collecting(self) -> bool:
         """Whether the optimizer step under way is being collected."""
         return self._capture is not None
