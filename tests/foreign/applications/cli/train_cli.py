@@ -1,4 +1,4 @@
-"""An application of LightningCLI, which reads what it trains with from YAML and its command line."""
+"""An application of LightningCLI, whose trainer comes from YAML and from the command line."""
 
 import torch
 from lightning.pytorch import LightningModule
