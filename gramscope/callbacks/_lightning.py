@@ -60,8 +60,9 @@ else:
         """Python exchanges bases, but for `object`."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            # With one copy's hooks at least, should the other escape our notice.
-            _join(import_module(f"{in_use()}.callbacks"))
+            # With Lightning's hooks in any case, also where a copy was loaded unnoticed.
+            import_module(in_use())
+            _join_loaded()
             super().__init__(*args, **kwargs)
 
     class Callback(_Base):
@@ -118,6 +119,10 @@ def _join(module: ModuleType) -> None:
         log.debug("The callbacks are none of %s: %r", module.__name__, error)
 
 
+def _join_loaded() -> None:
+    for name in filter(sys.modules.__contains__, _CALLBACKS):
+        _join(import_module(name))  # waits for a thread that is loading it
+
+
 sys.meta_path.insert(0, _Notices())
-for _loaded in filter(sys.modules.__contains__, _CALLBACKS):
-    _join(import_module(_loaded))  # waits for a thread that is loading it
+_join_loaded()

@@ -29,6 +29,7 @@ import json, sys
 {second}
 from {copy}.callbacks import ProgressBar
 from {copy}.cli import LightningCLI
+from gramscope.sweep.wandb_run import wandb_logger
 from tests.gramscope.callbacks.either import QUIET, model
 
 said, Encoder = {{}}, model(L)
@@ -59,6 +60,7 @@ try:
     cli("--trainer.callbacks=GramMatrixCallback", "--trainer.callbacks.max_samples=0")
 except ValueError as error:
     said["refused"] = str(error)
+said["logger"] = type(wandb_logger(mode="disabled")).__module__
 said["loaded"] = [copy for copy in {copies} if copy in sys.modules]
 json.dump(said, open("said.json", "w"))
 """
@@ -113,6 +115,7 @@ def test_trainer_and_cli_of_either_take_our_classes_in_any_order_of_import(
     assert said.pop("loaded") == [name], "the other one costs seconds"
     assert "Expected argument `max_samples` to be at least 1, but got 0." in said.pop("refused")
     assert said == {
+        "logger": f"{name}.loggers.wandb",
         "trainer": {"logged": 3},
         "bars": ["MonitorProgressBar"],
         "yaml": [["GramMatrixCallback", "MonitorProgressBar"], {"logged": 2}],
@@ -149,6 +152,23 @@ def test_a_copy_of_a_callback_is_one_of_both(cls: Any, again: Callable[[Any], An
     assert made.config == cls().config
     for lightning in both():
         assert isinstance(made, lightning.Callback)
+
+
+def test_an_import_that_cannot_be_followed_is_none_of_the_application_s_troubles(
+    tmp_path: Path,
+) -> None:
+    said = run(
+        f"import sys\n{OURS}\n"
+        "class Old:\n"  # a finder as they were before `find_spec`
+        "    def find_module(self, name, path=None):\n        pass\n"
+        "sys.meta_path.insert(1, Old())\n"
+        "import lightning.pytorch as L\n"
+        "print(issubclass(GramMatrixCallback, L.Callback))\n"
+        "print(isinstance(GramMatrixCallback(), L.Callback))",
+        cwd=tmp_path,
+    )
+
+    assert said == "False\nTrue\n"
 
 
 def test_without_lightning_it_is_said_what_to_install(tmp_path: Path) -> None:
