@@ -14,6 +14,8 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
+from project.job.extras import how_to_get
+
 __all__ = ["CONFIG_DIR", "main"]
 
 # What Hydra asks for from 1.4 on, and what it no longer wants to hear.
@@ -44,6 +46,10 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted.\n")
         raise SystemExit(130) from None
+    except SystemExit as end:  # Hydra has told the error
+        if advice := how_to_get(end.__context__):
+            sys.stderr.write(f"{advice}\n")
+        raise
 
 
 if __name__ == "__main__":

@@ -104,6 +104,8 @@ def build(node: Any, key: str, *, partial: bool = False) -> Any:
             raise cause from None
         if isinstance(cause, _MENDABLE):
             raise ConfigError(f"`{key}` can't be set up: {cause}") from error
+        if isinstance(cause, ImportError) and _is_ours(str(node["_target_"])):
+            raise ConfigError(f"`{key}` can't be set up: {cause.__cause__ or cause}") from error
         raise
     except ConfigError:
         raise
@@ -114,9 +116,12 @@ def build(node: Any, key: str, *, partial: bool = False) -> Any:
 def _allowed(target: str) -> AbstractContextManager[Any]:
     """Where Hydra (from 1.4 on) makes only what a whitelist names: let it make ours."""
     allow = getattr(hydra.utils, "execution_whitelist", None)
-    package, name = target.partition(".")[0], target.rpartition(".")[2]
-    ours = package == "gramscope" and name in _OURS  # by whatever path it is imported
-    return allow(target) if allow is not None and ours else nullcontext()
+    return allow(target) if allow is not None and _is_ours(target) else nullcontext()
+
+
+def _is_ours(target: str) -> bool:
+    """Whether it is one of our callbacks, by whatever path it is imported."""
+    return target.startswith("gramscope.") and target.rpartition(".")[2] in _OURS
 
 
 def _require_values(node: Any, key: str) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import wandb
-from pytorch_lightning.loggers import WandbLogger
 
+from gramscope.callbacks._lightning import in_use
 from gramscope.sweep.job import sweep_job
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import WandbLogger
 
 __all__ = ["wandb_logger"]
 
@@ -48,7 +52,7 @@ def wandb_logger(
         tags = [*tags, *(label[:_LONGEST_TAG] for label in job.labels)]
         sweep = {"job": job.number, "directory": str(job.directory), "values": job.values}
         kwargs["config"] = {**(kwargs.get("config") or {}), "sweep": sweep}
-    logger = WandbLogger(
+    logger: WandbLogger = import_module(f"{in_use()}.loggers").WandbLogger(
         name=name,
         group=group,
         tags=list(tags),

@@ -4,6 +4,9 @@ import pytest
 import yaml
 
 from tests.commands import Done, Run
+from tests.foreign.planning import APPLICATIONS, ROOT
+
+README = ROOT / "README.md"
 
 
 class TestSideBySide:
@@ -95,6 +98,14 @@ def test_the_compose_api(run: Run) -> None:
         ("student_cls_token", 100, 80),
         ("teacher_cls_token", 100, 40),
     ]
+
+
+def test_lightning_cli_with_the_yaml_of_the_readme(run: Run) -> None:
+    done = run("cli", "python train_cli.py fit --config gram.yaml")
+
+    assert "callbacks: ['GramMatrixCallback', 'SaveConfigCallback'" in done.output
+    assert done.logged() == [("embedding", 100, 20)]
+    assert (APPLICATIONS / "cli" / "gram.yaml").read_text() in README.read_text()
 
 
 def test_hydra_zen_with_a_preset_and_with_a_config_of_its_own_making(run: Run) -> None:

@@ -59,6 +59,13 @@ def test_what_is_installed_is_what_is_pinned() -> None:
     assert different == {}
 
 
+@pytest.mark.parametrize("extra", METADATA["optional-dependencies"])
+def test_every_extra_stands_in_the_readme(extra: str) -> None:
+    table = (ROOT / "README.md").read_text().partition("### Extras")[2].partition("###")[0]
+
+    assert f"`{extra}`" in "".join(line.split("|")[1] for line in table.splitlines() if "|" in line)
+
+
 def test_the_version_is_said_once_and_the_same() -> None:
     assert METADATA["version"] == gramscope.__version__
     assert re.search(rf"^## (Unreleased|{re.escape(gramscope.__version__)})", _changelog(), re.M)

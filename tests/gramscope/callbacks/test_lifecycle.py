@@ -7,7 +7,6 @@ import copy
 import os
 import pickle
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -15,7 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
@@ -33,8 +31,6 @@ from tests.support import (
     pause_drawing,
     trainer,
 )
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def steps(directory: Path) -> list[int]:
@@ -336,70 +332,6 @@ def test_a_start_that_fails_halfway_leaves_nothing_behind(
     assert callback.outcomes == {}
     assert not monitor_threads()
     assert not drawing_helpers()
-
-
-LIGHTNING = """
-import sys
-sys.path.insert(0, {root!r})
-{imports}
-import torch
-
-class Module(L.LightningModule):
-    def __init__(self):
-        super().__init__()
-        self.model = torch.nn.ModuleDict({{"l": torch.nn.Linear(4, 4)}})
-        self.model.forward = lambda x: {{"teacher_cls_token": self.model["l"](x)}}
-    def training_step(self, batch, batch_idx):
-        return self.model(batch)["teacher_cls_token"].square().mean()
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), lr=0.1)
-    def train_dataloader(self):
-        return torch.utils.data.DataLoader(torch.randn(40, 4), batch_size=4)
-
-callback = GramMatrixCallback(2, save_dir="gram")
-trainer = L.Trainer(accelerator="cpu", max_steps=6, logger=False, enable_checkpointing=False,
-                    enable_progress_bar=False, callbacks={passed})
-trainer.fit(Module())
-trainer.save_checkpoint("last.ckpt")
-assert callback.outcomes == {{"logged": 3}}, callback.outcomes
-print(sorted(m for m in ("lightning.pytorch", "pytorch_lightning") if m in sys.modules))
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("imports", "passed", "loaded"),
-    [
-        (
-            "import lightning.pytorch as L\nfrom gramscope.callbacks import GramMatrixCallback",
-            "callback",
-            "['lightning.pytorch']",
-        ),
-        (
-            "from gramscope.callbacks import GramMatrixCallback\nimport lightning.pytorch as L",
-            "[callback]",
-            None,
-        ),
-        (
-            "import pytorch_lightning as L\nfrom gramscope.callbacks import GramMatrixCallback",
-            "callback",
-            "['pytorch_lightning']",
-        ),
-    ],
-    ids=["lightning.pytorch", "lightning.pytorch-late", "pytorch_lightning"],
-)
-def test_trainers_of_both_lightnings_are_watched(
-    tmp_path: Path, imports: str, passed: str, loaded: str | None
-) -> None:
-    code = LIGHTNING.format(root=str(ROOT), imports=imports, passed=passed)
-
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
-    )
-
-    assert done.returncode == 0, done.stderr
-    assert loaded in (None, done.stdout.strip().splitlines()[-1])
-    assert np.load(tmp_path / "gram/gram_matrix/step_00000006.npz")["gram"].shape == (4, 4)
 
 
 class KillsDrawing(pl.Callback):
