@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
-__all__ = ["BadInput", "bad_input", "blocks", "seen_in"]
+__all__ = ["BadInput", "answers", "bad_input", "blocks", "programs", "seen_in"]
 
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 BAD_INPUT = ["you write", "you see", "write instead"]
@@ -66,6 +66,19 @@ def bad_input(text: str) -> Iterator[BadInput]:
         warns = "warning" in seen.content.lower()
         later = "with hydra 1.4" in seen.content.lower()
         yield BadInput(line, command, _code(seen), warns, commands, later)
+
+
+def programs(text: str) -> list[str]:
+    """Give the fenced blocks marked `python`."""
+    return [node.content for _, _, node in _parts(text) if node.info == "python"]
+
+
+def answers(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the rows of a table of bad input in Python: what is written, and what is said."""
+    cells = [node for title, _, node in _parts(text) if title in ("in python", "the answer")]
+    for written, said in zip(*[iter(cells)] * 2, strict=True):
+        ((code,), (answer,)) = _code(written), _code(said)
+        yield code, answer
 
 
 def seen_in(output: str, excerpt: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -28,12 +29,15 @@ def started(tmp_path: Path, engine: Engine) -> Started:
 
 
 def observe(monitor: Monitor, *steps: int) -> None:
-    """Observe steps, and have each on record before the next."""
+    """Observe steps, each when the one before has come to its end."""
+    deadline = time.monotonic() + 60
     for step in steps:
+        before = monitor.outcomes.total()
         monitor.observe(step=step, features=torch.randn(6, 4))
-        monitor._engine.wait_idle(10)
-        monitor.finished()
-        monitor._engine.wait_idle(10)
+        while monitor.outcomes.total() == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+            monitor.finished()
 
 
 def recorded(save_dir: Path, log_key: str = "gram_matrix") -> list[int]:
