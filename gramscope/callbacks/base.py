@@ -225,6 +225,7 @@ class MonitorCallback(Callback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         if self._fit is not None:
             self._fit.start(trainer)
+            self._fit.monitor.goes_on_from(trainer.global_step)
 
     @override
     @guarded()

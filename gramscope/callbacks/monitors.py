@@ -63,8 +63,8 @@ def monitor_for(
         save_dir: Where files go.
         shared: What it has in common with others: `account`, `engine`.
     """
-    return Monitor(
-        config.watched,
+    monitor = Monitor(
+        config.watched.get("", config.watched),
         config.max_samples,
         name=names.title,
         pool=config.pool,
@@ -73,10 +73,12 @@ def monitor_for(
         look=config.look,
         thresholds=config.thresholds,
         log_key=names.log_key,
-        save_dir=save_dir,
         max_pending=config.max_pending,
         timeout_s=config.timeout_s,
         publish=publisher,
         prepare=publisher.prepare,
         **shared,
     )
+    if save_dir is not None:
+        monitor.keep_in(Path(save_dir))
+    return monitor

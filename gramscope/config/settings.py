@@ -18,6 +18,7 @@ __all__ = [
     "Check",
     "Pool",
     "alarms",
+    "checked",
     "configured_by",
     "default_of",
     "directory",
@@ -95,13 +96,20 @@ class CallbackConfig:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        for name, field in settings(type(self)).items():
-            setattr(self, name, field.metadata["check"](name, getattr(self, name)))
+        values = {name: getattr(self, name) for name in settings(type(self))}
+        for name, value in checked(type(self), **values).items():
+            setattr(self, name, value)
 
     @classmethod
     def of(cls: type[Config], arguments: Mapping[str, Any]) -> Config:
         """Make one from a constructor's `locals()`."""
         return cls(**{name: arguments[name] for name in settings(cls)})
+
+
+def checked(config: type[CallbackConfig], **values: Any) -> dict[str, Any]:
+    """Values by name as a callback of such settings would use them; raises what it would."""
+    fields = settings(config)
+    return {name: fields[name].metadata["check"](name, value) for name, value in values.items()}
 
 
 def helps(config: type[CallbackConfig]) -> dict[str, str]:

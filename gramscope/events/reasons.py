@@ -39,3 +39,7 @@ class Reason(enum.IntEnum):
     not_taken = 37
     shutdown = 38
     in_flight_at_checkpoint = 39
+
+    # A plain loop's step is no event at all.
+    bad_step = 40
+    closed = 41

@@ -41,6 +41,10 @@ class Account:
         """Note a due step whose outcome is to come."""
         self._under_way[step] = None
 
+    def refused(self, reason: Reason) -> None:
+        """Note a step that is no event."""
+        self.outcomes[reason.name] += 1
+
     def ended(self, event: Event) -> None:
         """Note an event whose outcome is final."""
         if event.state is not None:  # first, so that what fails here leaves nothing counted twice

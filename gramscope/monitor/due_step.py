@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from gramscope.events import Event, Reason
 from gramscope.monitor.buffers import BufferPool
 from gramscope.monitor.capture import Chunk
 from gramscope.monitor.finder import ViewFinder
+from gramscope.monitor.place import Place
 from gramscope.monitor.watch import Watch
 from gramscope.picture.look import Look
 
@@ -30,7 +30,7 @@ class Channel:
     metrics: str | tuple[str, ...] = "standard"
     """Which numbers."""
     look: Look = field(default_factory=Look)
-    save_dir: Path | None = None
+    place: Place | None = None
     """Where events are kept; ``None``: nowhere."""
     prepare: Callable[[Event], Any] | None = None
     """Called with each drawn event, off the training thread; its result is `Event.prepared`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import operator
 import os
 import time
 from collections import Counter
@@ -10,11 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import torch
 from torch import Tensor
 
-from gramscope.config.settings import local_path, numbers, optional, pooling, text
-from gramscope.config.settings import thresholds as checked_thresholds
-from gramscope.config.views import views as declared_views
+from gramscope.config.callbacks import GramMatrixConfig, RepresentationMonitorConfig
+from gramscope.config.settings import checked, settings
 from gramscope.events import Event, Reason
 from gramscope.monitor.account import Account
 from gramscope.monitor.boundary import guarded
@@ -24,6 +27,7 @@ from gramscope.monitor.engine import Engine
 from gramscope.monitor.features import FeatureError
 from gramscope.monitor.finder import ViewFinder
 from gramscope.monitor.finder import look as look_at
+from gramscope.monitor.place import Place, require_own_pictures
 from gramscope.monitor.transfer import to_host
 from gramscope.monitor.watch import Watch
 from gramscope.picture.look import Look
@@ -51,6 +55,7 @@ class Monitor:
             print(event.step, event.status, event.metrics)
 
     `observe` copies the selected rows and returns; what it cannot use becomes a skipped event.
+    docs/plain-loop.md has more: other loggers, several ranks, a run that is resumed.
 
     Args:
         feature_key: Name of the feature in titles and events; of several features a mapping
@@ -67,7 +72,8 @@ class Monitor:
         thresholds: Values of the diagnosis other than its defaults, by name.
         log_key: Name of the picture in events and on disk.
         save_dir: Where events are kept as files (rank 0 only); ``None``: nowhere. It stays there
-            when the working directory changes.
+            when the working directory changes. What it holds of another run is moved aside when
+            the first event is written.
         max_pending: Events that may wait before new ones are skipped.
         timeout_s: Seconds to wait for a picture, and for everything in `close`; a peer has
             longer, see `Engine`.
@@ -80,8 +86,9 @@ class Monitor:
             the same point, because ranks meet there.
 
     Raises:
-        ValueError: If ``save_dir`` is a URL, or ``pool``, ``views``, ``metrics`` or
-            ``thresholds`` cannot be.
+        ValueError: If a value is out of range, or another monitor has the same ``log_key`` and
+            ``save_dir``.
+        TypeError: If one is of the wrong type.
     """
 
     def __init__(
@@ -104,30 +111,43 @@ class Monitor:
         account: Account | None = None,
         engine: Engine | None = None,
     ) -> None:
-        directory = None if save_dir is None else local_path("save_dir", save_dir).absolute()
-        self.account = account or Account()
-        features = {"": feature_key} if isinstance(feature_key, str) else dict(feature_key)
-        self._views = declared_views("views", views)
-        self._pool = pooling("pool", pool)
-        changed = optional(checked_thresholds)("thresholds", thresholds)
-        self._channel = Channel(
-            features,
-            log_key,
-            optional(text)("name", name) or "",
-            numbers("metrics", metrics),
-            look or Look(),
-            directory,
-            prepare,
+        given = checked(
+            GramMatrixConfig,
+            max_samples=max_samples,
+            name=name,
+            pool=pool,
+            views=views,
+            metrics=metrics,
+            thresholds=thresholds,
+            log_key=log_key,
+            save_dir=save_dir,
+            max_pending=max_pending,
+            timeout_s=timeout_s,
         )
+        self.account = account or Account()
+        self._views, self._pool = given["views"], given["pool"]
+        self._channel = Channel(
+            _features(feature_key),
+            log_key,
+            given["name"] or "",
+            given["metrics"],
+            _look(look),
+            prepare=prepare,
+        )
+        if save_dir is not None:
+            require_own_pictures(Path(save_dir).absolute(), log_key, self._channel.title)
         self._max_pending = max_pending
-        self._timeout_s = timeout_s
+        self._timeout_s = given["timeout_s"]
         self._publish = publish
-        self._engine = engine or Engine(max_samples, timeout_s)
+        self._engine = engine or Engine(max_samples, self._timeout_s)
         self._max_samples = max_samples
         self._quota = self._engine.exchange.quota(max_samples)
         if self.is_root:
-            self._channel.watch = Watch(changed, self.account)
+            self._channel.watch = Watch(given["thresholds"], self.account)
             self._channel.finder = ViewFinder() if self._views is None else None
+        if save_dir is not None:
+            self.keep_in(Path(save_dir))
+        self._last = -1
         self._closed = False
         self._process = os.getpid()
         atexit.register(self._close_at_exit)  # for loops that end without it
@@ -163,6 +183,27 @@ class Monitor:
         """Whether events come back on this rank."""
         return self._engine.exchange.is_root
 
+    def keep_in(self, directory: Path) -> None:
+        """Keep events as files there, even if that cannot be written to; before the first step."""
+        channel = self._channel
+        channel.place = Place(directory.absolute(), channel.log_key, channel.title)
+
+    def goes_on_from(self, step: int) -> None:
+        """Say which step the run goes on from, 0 if it is a new one; before the first step."""
+        if self._channel.place is not None:
+            self._channel.place.start = step
+
+    @guarded(dict)
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint: the account and what the diagnosis knows; on rank 0."""
+        return self.account.state()
+
+    @guarded()
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with the run that has saved `state_dict`; before the first step."""
+        self.account.load(dict(state))
+        self.goes_on_from(self.account.last_step)
+
     def capture(self, micro_batches: int = 1, *, bare_tensor: bool = False) -> StepCapture:
         """A collector for this rank's share of the rows of one step, for `submit`.
 
@@ -193,7 +234,7 @@ class Monitor:
         self,
         *,
         step: int,
-        features: Tensor | Mapping[str, Any],
+        features: Tensor | npt.NDArray[Any] | Mapping[str, Any],
         sample_id: Any = None,
         label: Any = None,
         draw: bool = True,
@@ -201,7 +242,7 @@ class Monitor:
         """Watch one step; every rank must call it for the same steps.
 
         Args:
-            step: Optimizer step.
+            step: Optimizer step; has to grow over the whole run.
             features: ``[N, D]``, or of more dimensions by ``pool``, on any device; or a mapping
                 that holds them under ``feature_key``.
             sample_id: Integers or texts, of each row or of each sample: rows with the same are of
@@ -209,15 +250,42 @@ class Monitor:
             label: Integers or texts, of each row or of each sample.
             draw: Whether a picture is wanted, beside the numbers.
         """
+        if (refusal := self._refusal(step)) is not None:
+            self._warn(refusal.reason, f"step {step!r}", refusal)
+            if self.is_root:
+                self.account.refused(refusal.reason)
+            return
+        self._last = operator.index(step)
         capture = self.capture(bare_tensor=True)
         marks = {"sample_id": sample_id, "label": label}
         capture.begin_micro_batch(
             dict.fromkeys(self._channel.features, self._views),
             {name: value for name, value in marks.items() if value is not None},
         )
-        capture.offer(features)
+        if isinstance(features, np.ndarray):
+            features = torch.from_numpy(features)
+        if not capture.offer(features) and not isinstance(features, Mapping):
+            capture.fail(_nothing_in(features, self._channel.features))
         capture.end_micro_batch()
-        self.submit(step, capture, draw=draw)
+        self.submit(self._last, capture, draw=bool(draw))
+
+    def _refusal(self, step: Any) -> FeatureError | None:
+        """Why a step cannot be watched, on every rank alike."""
+        if self._closed:
+            return FeatureError(Reason.closed, "the monitor has been closed")
+        try:
+            number = -1 if isinstance(step, bool) else operator.index(step)
+        except TypeError:
+            number = -1
+        if number < 0:
+            return FeatureError(Reason.bad_step, "a step has to be a whole number from 0")
+        if number > self._last:
+            return None
+        return FeatureError(
+            Reason.bad_step,
+            f"step {self._last} has been observed before, and steps have to grow over the whole "
+            "run, not start anew with each epoch",
+        )
 
     def submit(
         self, step: int, taken: StepCapture | Exception | None, *, draw: bool = True
@@ -240,7 +308,7 @@ class Monitor:
     def rehearsed(self, step: int, taken: StepCapture) -> None:
         """Say what is wrong with a step's rows; the step is not due, and counts nowhere."""
         if taken.error is not None:
-            self._warn(step, taken.error.reason, str(taken.error))
+            self._warn(taken.error.reason, f"step {step}", taken.error)
         for remark in _remarks(taken):
             key = self._channel.log_key
             self._engine.warn(f"{key}: {remark}", f"{key} at step {step}: {remark}")
@@ -325,6 +393,8 @@ class Monitor:
             self._engine.leave(for_all=for_all)
             self._closed = True
             atexit.unregister(self._close_at_exit)
+            if self._channel.place is not None:
+                self._channel.place.close()
 
     def _close_at_exit(self) -> None:
         if os.getpid() == self._process:  # a fork has neither the threads nor the connections
@@ -358,13 +428,39 @@ class Monitor:
         )
 
     def _failed(self, step: int, reason: Reason, message: str) -> DueStep:
-        self._warn(step, reason, message)
+        self._warn(reason, f"step {step}", message)
         return DueStep(self._channel, step, reason)
 
-    def _warn(self, step: int, reason: Reason, message: str) -> None:
+    def _warn(self, reason: Reason, at: str, message: object) -> None:
         key = self._channel.log_key
-        self._engine.warn(f"{key}: {reason.name}", f"{key} at step {step}: {message}")
+        self._engine.warn(f"{key}: {reason.name}", f"{key} at {at}: {message}")
 
 
 def _remarks(taken: StepCapture) -> list[str]:
     return [*taken.remarks, *(str(error) for error in taken.lacking.values())]
+
+
+def _features(feature_key: Any) -> dict[str, str]:
+    """Keys by role, as a channel has them."""
+    if not isinstance(feature_key, Mapping):
+        return {"": checked(GramMatrixConfig, feature_key=feature_key)["feature_key"]}
+    check = settings(RepresentationMonitorConfig)["features"].metadata["check"]
+    return dict(check("feature_key", feature_key))
+
+
+def _look(look: Any) -> Look:
+    if look is None:
+        return Look()
+    if not isinstance(look, Look):
+        raise TypeError(f"Expected argument `look` to be a Look, but got {look!r}.")
+    return Look(**checked(GramMatrixConfig, **vars(look)))
+
+
+def _nothing_in(features: Any, keys: Mapping[str, str]) -> FeatureError:
+    named = " and ".join(map(repr, keys.values()))
+    bare = "a tensor [N, D], or more dimensions by `pool`, or " if len(keys) == 1 else ""
+    return FeatureError(
+        Reason.not_a_tensor,
+        f"there are no features {named} in a {type(features).__name__}; expected {bare}a mapping "
+        f"that holds {named}",
+    )

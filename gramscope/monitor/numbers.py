@@ -140,7 +140,7 @@ def _assigned(due: DueStep, who: Known, batches: Mapping[str, Batch]) -> dict[st
 
 
 def _matrix(due: DueStep, batches: Mapping[str, Batch], finite: Tensor, known: Known) -> Matrix:
-    kept = due.channel.save_dir is not None or "spectrum" in due.channel.look.panels
+    kept = due.channel.place is not None or "spectrum" in due.channel.look.panels
     of = {role: _of_role(batch, finite, spectrum=kept) for role, batch in batches.items()}
     (role, first), *others = of.items()
     return Matrix(

@@ -14,6 +14,7 @@ from pathlib import Path
 from gramscope.events import Event, Matrix, Reason
 from gramscope.events.files import append_event, stem, write_atomically
 from gramscope.monitor.due_step import Channel
+from gramscope.monitor.place import Place
 from gramscope.monitor.warn_once import WarnOnce
 from gramscope.monitor.worker import Worker
 from gramscope.picture.client import RenderClient
@@ -105,12 +106,13 @@ class Recorder:
 
     def _complete(self, channel: Channel, event: Event, matrix: Matrix | None) -> None:
         event.log()
-        event.kept = channel.save_dir is not None
+        place = channel.place if self._is_ready(channel.place, event) else None
+        event.kept = place is not None
         if matrix is None:  # numbers alone
             return
         npz = matrix.npz()
         event.png = self._draw(channel, event, npz)
-        event.kept = channel.save_dir is not None and self._keep(event, npz, channel.save_dir)
+        event.kept = place is not None and self._keep(event, npz, place.directory)
         if event.png is not None and not event.kept:
             self._keep_for_a_while(event, event.png)
         if event.png is not None and channel.prepare is not None:
@@ -124,6 +126,14 @@ class Recorder:
             event.remark(Reason.render_failed.name)
             return None
 
+    def _is_ready(self, place: Place | None, event: Event) -> bool:
+        try:
+            if place is not None:
+                place.make_ready(event.step)
+        except Exception as error:
+            return self._not_saved(event, error)
+        return True
+
     def _keep(self, event: Event, npz: bytes, save_dir: Path) -> bool:
         path = stem(save_dir, event.log_key, event.step)
         try:
@@ -132,10 +142,13 @@ class Recorder:
                 write_atomically(path.with_suffix(".png"), event.png)
                 event.picture = path.with_suffix(".png")
         except Exception as error:
-            self._warn("disk", f"Step {event.step} could not be saved: {error}")
-            event.remark(Reason.not_saved.name)
-            return False
+            return self._not_saved(event, error)
         return True
+
+    def _not_saved(self, event: Event, error: Exception) -> bool:
+        self._warn("disk", f"Step {event.step} could not be saved: {error}")
+        event.remark(Reason.not_saved.name)
+        return False
 
     def _keep_for_a_while(self, event: Event, png: bytes) -> None:
         """Write a file for loggers that would rather copy one than encode the picture again."""
@@ -149,10 +162,11 @@ class Recorder:
     def _file(self, channel: Channel, event: Event) -> None:
         if event.picture is not None and not event.kept:
             event.picture.unlink(missing_ok=True)
-        if channel.save_dir is None:
+        if channel.place is None:
             return
         try:
-            append_event(channel.save_dir, event)
+            channel.place.make_ready(event.step)
+            append_event(channel.place.directory, event)
         except OSError as error:
             self._warn("account", f"events.jsonl could not be written: {error}")
 

@@ -25,15 +25,16 @@ def _add_sweep_report(commands: argparse._SubParsersAction[argparse.ArgumentPars
     command = commands.add_parser(
         "sweep-report",
         help="compare the jobs of a Hydra multirun: a table, and a page of gram matrices",
-        description="Compare the jobs of a Hydra multirun by the events that they kept "
-        "(save_dir): prints a table of settings and metrics, and writes one HTML page with the "
-        "table, charts, and the gram matrices side by side at equal steps.",
+        description="Compare the jobs of a Hydra multirun, or other runs, by the events that they "
+        "kept (save_dir): prints a table of settings and metrics, and writes one HTML page with "
+        "the table, charts, and the gram matrices side by side at equal steps.",
     )
     command.add_argument(
         "directory",
         metavar="MULTIRUN_DIR",
         type=Path,
-        help="directory of the multirun, as multirun/2030-01-31/12-00-00; or of a single run",
+        help="directory of the multirun, as multirun/2030-01-31/12-00-00; or of a single run, or "
+        "any with runs below it",
     )
     command.add_argument(
         "--output",

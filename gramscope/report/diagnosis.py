@@ -81,8 +81,8 @@ def _of_run(
     _, files, remarks = search(directory, "a run")
     if not files:
         raise ReportError(
-            f"{directory} holds no events.jsonl: runs keep one where their callback has a "
-            "save_dir, as with gram/files=run"
+            f"{directory} holds no events.jsonl: runs keep one where their callback or "
+            "monitor has a save_dir, as with gram/files=run"
         )
     watched = []
     for file in files:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from gramscope.events.earlier import EARLIER
 from gramscope.events.files import EVENTS_FILE
 
 __all__ = ["ReportError", "plain", "read_yaml", "search"]
@@ -64,7 +65,8 @@ def search(directory: Path, of: str) -> tuple[list[Path], list[Path], list[str]]
         if EVENTS_FILE in files:
             events_files.append(here / EVENTS_FILE)
         # Launchers keep their own copies of jobs in hidden directories (.submitit).
-        directories[:] = sorted(d for d in directories if not d.startswith("."))
+        passed = {EARLIER} if EVENTS_FILE in files else set()
+        directories[:] = sorted(d for d in directories if not d.startswith(".") and d not in passed)
     return places, events_files, unreadable
 
 

@@ -1,4 +1,4 @@
-"""The jobs of a sweep: where they are and what was set for each."""
+"""The jobs of a sweep, or other runs: where they are and what was set for each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Job", "find_jobs"]
 
 @dataclass
 class Job:
-    """One run of a Hydra application."""
+    """One run: of a Hydra application, or of anything that keeps events."""
 
     directory: Path
     name: str
@@ -37,20 +37,24 @@ class Job:
 def find_jobs(directory: Path) -> tuple[list[Job], list[str]]:
     """The jobs below a directory, in the order of their numbers, and what could not be searched.
 
+    Events that are of no Hydra job are a run by themselves, of which no setting is known.
+
     Raises:
-        ReportError: If it is no directory or holds no job.
+        ReportError: If it is no directory or holds no run.
     """
-    places, events_files, unreadable = search(directory, "a Hydra multirun")
-    if not places:
+    places, events_files, unreadable = search(directory, "a Hydra multirun or of a run")
+    if not places and not events_files:
         raise ReportError(
-            f"{directory} holds no Hydra job: expected directories with .hydra/overrides.yaml, "
-            f"as `python train.py -m …` makes them (hydra.output_subdir=null leaves them out)"
+            f"{directory} holds no run: expected directories with .hydra/overrides.yaml, as "
+            f"`python train.py -m …` makes them (hydra.output_subdir=null leaves them out), or "
+            f"with an events.jsonl, as callbacks and monitors with a save_dir keep it"
         )
     jobs = {place: _read_job(place) for place in places}
     for path in events_files:
-        owner = next((jobs[parent] for parent in path.parents if parent in jobs), None)
-        if owner is not None:
-            owner.events_files.append(path)
+        owner = next((parent for parent in path.parents if parent in places), path.parent)
+        if owner not in jobs:
+            jobs[owner] = Job(owner, "", None, {}, (), keeps_events=True)
+        jobs[owner].events_files.append(path)
     ordered = sorted(jobs.values(), key=lambda job: _order(job, directory))
     numbers = [job.number for job in ordered if job.number is not None]
     distinct = len(set(numbers)) == len(numbers)  # else of several sweeps

@@ -94,7 +94,7 @@ def load_sweep(directory: Path) -> Sweep:
     """Read a sweep.
 
     Raises:
-        ReportError: If it is no directory or holds no Hydra job.
+        ReportError: If it is no directory or holds no run.
     """
     jobs, unreadable = find_jobs(directory)
     optimum, marks = read_optimum(directory, jobs)
@@ -171,6 +171,8 @@ def _advice(job: Job, of_all: set[tuple[str, ...]]) -> str:
     callbacks = job.callbacks
     if callbacks and job.keeps_events:
         return "It was to keep them, but no gram matrix was due, or it ended before the first."
+    if job.events_files:
+        return "In its events.jsonl there is none that can be read."
     names = [path.removeprefix("callbacks.") for path in callbacks]
     presets = [path.removeprefix("callbacks.") for one in of_all for path in one]
     if len(presets) == len(of_all) > 1 and set(presets) <= PRESETS.keys():

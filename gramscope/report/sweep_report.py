@@ -16,10 +16,10 @@ __all__ = ["sweep_report"]
 
 
 def sweep_report(directory: Path, output: Path | None = None, columns: int = 6) -> Path:
-    """Compare the jobs of a Hydra multirun.
+    """Compare the jobs of a Hydra multirun, or other runs that kept their events.
 
     Args:
-        directory: The multirun's directory, or that of a single run.
+        directory: The multirun's directory, that of a single run, or any with runs below it.
         output: Where the page goes; ``None`` for ``sweep_report.html`` in that directory.
         columns: How many steps the page shows pictures of, at least 1.
 
@@ -27,7 +27,7 @@ def sweep_report(directory: Path, output: Path | None = None, columns: int = 6) 
         Where the page is.
 
     Raises:
-        ReportError: If the directory holds no Hydra job or the page cannot be written.
+        ReportError: If the directory holds no run or the page cannot be written.
     """
     page = directory / "sweep_report.html" if output is None else output
     sweep = load_sweep(directory)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
-__all__ = ["BadInput", "bad_input", "blocks", "mistakes", "seen_in"]
+__all__ = ["BadInput", "answers", "bad_input", "blocks", "mistakes", "programs", "seen_in"]
 
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 MISTAKES = ["a mistake", "is answered with", "what works"]
@@ -73,9 +73,22 @@ def bad_input(text: str) -> Iterator[BadInput]:
 def mistakes(text: str) -> Iterator[tuple[int, str, list[str], str]]:
     """Yield line, mistake, answers and remedy of the rows of the tables of bad input in Python."""
     cells = [(line, _code(node)) for title, line, node in _parts(text) if title in MISTAKES]
-    for (line, (mistake,)), (_, answers), (_, (remedy,)) in zip(*[iter(cells)] * 3, strict=True):
-        assert answers, f"{mistake} is said to be answered with nothing"
-        yield line, mistake, answers, remedy
+    for (line, (mistake,)), (_, said), (_, (remedy,)) in zip(*[iter(cells)] * 3, strict=True):
+        assert said, f"{mistake} is said to be answered with nothing"
+        yield line, mistake, said, remedy
+
+
+def programs(text: str) -> list[str]:
+    """Give the fenced blocks marked `python`."""
+    return [node.content for _, _, node in _parts(text) if node.info == "python"]
+
+
+def answers(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the rows of a table of bad input in Python: what is written, and what is said."""
+    cells = [node for title, _, node in _parts(text) if title in ("in python", "the answer")]
+    for written, said in zip(*[iter(cells)] * 2, strict=True):
+        ((code,), (answer,)) = _code(written), _code(said)
+        yield code, answer
 
 
 def seen_in(output: str, excerpt: str) -> bool:
