@@ -147,7 +147,8 @@ def test_a_module_that_is_not_called_is_named_with_some_that_are(
 
     callback = GramMatrixCallback(every, module="idle", save_dir=tmp_path / "gram")
 
-    trainer(tmp_path, [callback], max_steps=4).fit(Idle())
+    with caplog.at_level(logging.INFO, "gramscope"):
+        trainer(tmp_path, [callback], max_steps=4).fit(Idle())
 
     assert "the watched module, idle, was not called during the step" in caplog.text
     assert "These ran: model.encoder, model.head, model." in caplog.text

@@ -91,11 +91,13 @@ def test_two_gram_callbacks_of_one_feature_and_key_are_refused_saying_what_to_wr
         instantiate_callbacks({"gram": GRAM, "bar": BAR, "again": GRAM})
 
     message = str(caught.value)
-    for part in ("`callbacks.gram`", "`callbacks.again`", "`callbacks.again.log_key=…`"):
+    for part in ("`callbacks.gram`", "`callbacks.again`", "`callbacks.again.name=…`"):
         assert part in message
 
 
-@pytest.mark.parametrize("other", [{"log_key": "late"}, {"feature_key": "teacher_cls_token"}])
+@pytest.mark.parametrize(
+    "other", [{"log_key": "late"}, {"name": "late"}, {"feature_key": "teacher_cls_token"}]
+)
 def test_another_key_or_feature_is_enough_to_tell_them_apart(other: dict[str, str]) -> None:
     assert len(instantiate_callbacks([GRAM, {**GRAM, **other}])) == 2
 
