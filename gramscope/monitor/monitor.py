@@ -458,7 +458,7 @@ def _look(look: Any) -> Look:
 
 def _nothing_in(features: Any, keys: Mapping[str, str]) -> FeatureError:
     named = " and ".join(map(repr, keys.values()))
-    bare = "a tensor [N, D], or more dimensions by `pool`, or " if len(keys) == 1 else ""
+    bare = "a tensor [N, D], or more dimensions (see pool), or " if len(keys) == 1 else ""
     return FeatureError(
         Reason.not_a_tensor,
         f"there are no features {named} in a {type(features).__name__}; expected {bare}a mapping "

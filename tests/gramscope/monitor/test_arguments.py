@@ -122,7 +122,11 @@ def test_numbers_of_other_libraries_are_steps(tmp_path: Path, engine: Engine) ->
 @pytest.mark.parametrize(
     ("key", "features", "says"),
     [
-        ("f", None, "no features 'f' in a NoneType; expected a tensor [N, D] or [N, T, D], or a"),
+        (
+            "f",
+            None,
+            "no features 'f' in a NoneType; expected a tensor [N, D], or more dimensions (see pool), or a",
+        ),
         ("f", [[1.0, 2.0]], "no features 'f' in a list"),
         ("f", {"g": torch.eye(3)}, "no output has feature_key='f'; there is: g"),
         ("f", {"f": [1.0]}, "feature_key='f' leads to a list"),
