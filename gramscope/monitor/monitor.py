@@ -183,6 +183,7 @@ class Monitor:
         """Whether events come back on this rank."""
         return self._engine.exchange.is_root
 
+    @guarded()
     def keep_in(self, directory: Path) -> None:
         """Keep events as files there, even if that cannot be written to; before the first step."""
         channel = self._channel
