@@ -18,11 +18,11 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from gramscope.events.matrix import Matrix, OfRole
-from gramscope.picture.heatmap import FRAME, Heatmap
+from gramscope.picture.heatmap import Heatmap
 from gramscope.picture.layout import STRIP, Box, Extent, layout
 from gramscope.picture.look import ColorRange, Look
 from gramscope.picture.names import plain
-from gramscope.picture.paint import Pixels, painted, strip
+from gramscope.picture.paint import BLACK, Pixels, painted, strip
 from gramscope.picture.panels import Histogram, SpectrumPanel, panel
 from gramscope.picture.rows import Rows
 
@@ -47,7 +47,7 @@ class Frame:
         self._colours = ScalarMappable(Normalize(-1.0, 1.0), "viridis")
         shown = [plain(role, 48) if len(roles) > 1 else "" for role in roles]
         self._maps = [
-            Heatmap(self._axes(box, FRAME), extent.side, shown[i], *_sides(i, len(roles)))
+            Heatmap(self._axes(box), extent.side, shown[i], *_sides(i, len(roles)))
             for i, box in enumerate(self._place.maps)
         ]
         self._title = self._titled()
@@ -102,16 +102,15 @@ class Frame:
         return _png(pixels)
 
     def _put(self, pixels: Pixels, box: Box, matrix: Pixels, rows: Rows) -> None:
-        """Put a matrix where its axes leave room for it, and strips beside it."""
+        """Put a matrix in its place, a black edge around it, and strips beside that."""
         left, bottom, side, _ = box
-        top = self._place.size[1] - bottom - side
-        across, down = slice(left, left + side), slice(top, top + side)
-        pixels[down, across] = matrix
+        top, right = self._place.size[1] - bottom - side, left + side
+        pixels[top - 1 : top + side + 1, left - 1 : right + 1] = BLACK
+        pixels[top : top + side, left:right] = matrix
         if rows.cells.has_strip:
             beside = strip(rows.cells)
-            pixels[top - STRIP : top - _STRIP_FROM, across] = beside
-            right = left + side
-            pixels[down, right + _STRIP_FROM : right + STRIP] = beside[:, None]
+            pixels[top - STRIP : top - _STRIP_FROM, left:right] = beside
+            pixels[top : top + side, right + _STRIP_FROM : right + STRIP] = beside[:, None]
 
     def _restore(self, rows: Rows) -> None:
         """Put back all that does not change from picture to picture as long as rows are these."""
@@ -131,8 +130,8 @@ class Frame:
     def _pixels(self) -> Any:
         return self._canvas.copy_from_bbox(self._figure.bbox)
 
-    def _axes(self, box: Box, wider: float = 0.0) -> Axes:
-        return self._figure.add_axes(self._place.share(box, wider))
+    def _axes(self, box: Box) -> Axes:
+        return self._figure.add_axes(self._place.share(box))
 
     def _bar(self) -> Axes:
         axes = self._axes(self._place.bar)

@@ -1,4 +1,4 @@
-"""The frame around a matrix' pixels, with names along its axes."""
+"""The place of a matrix' pixels, with names along its axes."""
 
 from __future__ import annotations
 
@@ -7,19 +7,14 @@ from matplotlib.axes import Axes
 
 from gramscope.picture.rows import Rows
 
-__all__ = ["FRAME", "Heatmap"]
-
-FRAME = 0.5
-"""Pixels by which axes are wider than the matrix, so that their edge lies around it."""
-
-_EDGE_POINTS = 0.72  # a pixel
+__all__ = ["Heatmap"]
 
 
 class Heatmap:
-    """Whoever draws it sets names, and puts the matrix' pixels into the frame.
+    """Whoever draws it sets names, and puts pixels into the place.
 
     Args:
-        axes: Empty ones, wider than the matrix by `FRAME`.
+        axes: Empty ones.
         side: Pixels of the matrix.
         title: Text above it.
         left: Whether rows are named at the left.
@@ -32,9 +27,8 @@ class Heatmap:
         axes.xaxis.set_visible(below)
         axes.yaxis.set_visible(left)
         axes.set_title(title, fontsize=10, parse_math=False)
-        axes.set(xlim=(-FRAME, side + FRAME), ylim=(side + FRAME, -FRAME))
-        for spine in axes.spines.values():
-            spine.set_linewidth(_EDGE_POINTS)
+        axes.set(xlim=(0, side), ylim=(side, 0))
+        axes.spines[:].set_visible(False)
 
     @property
     def axes_of_names(self) -> list[Artist]:

@@ -45,11 +45,10 @@ class Layout:
     panels: tuple[Box, ...]
     """From top to bottom."""
 
-    def share(self, box: Box, wider: float = 0.0) -> tuple[float, float, float, float]:
-        """The same box in fractions of the picture, wider by so many pixels on all sides."""
+    def share(self, box: Box) -> tuple[float, float, float, float]:
+        """The same box in fractions of the picture."""
         (width, height), (left, bottom, w, h) = self.size, box
-        across, down = w + 2 * wider, h + 2 * wider
-        return (left - wider) / width, (bottom - wider) / height, across / width, down / height
+        return left / width, bottom / height, w / width, h / height
 
 
 def layout(extent: Extent, roles: int, panels: int) -> Layout:

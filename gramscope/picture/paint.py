@@ -10,10 +10,12 @@ import numpy.typing as npt
 from gramscope.picture.cells import Cells
 from gramscope.picture.colours import averaged, classes, viridis
 
-__all__ = ["Pixels", "painted", "strip"]
+__all__ = ["BLACK", "Pixels", "painted", "strip"]
 
 Pixels = npt.NDArray[np.uint32]
 """Red, green, blue and opacity, a byte each."""
+
+BLACK = np.frombuffer(b"\0\0\0\xff", np.uint32)
 
 _DASH = 4
 _TONES = np.array([[0.0, 85.0], [230.0, 170.0]])
