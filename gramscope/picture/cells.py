@@ -18,7 +18,7 @@ Ints = npt.NDArray[np.intp]
 
 _USUAL_ROOM, _SMALLEST, _LARGEST = 456, 304, 1024
 _FOR_LINES = 16  # a picture that grows has one pixel of room in so many for lines
-_NARROWEST_BLOCK = 12  # pixels; lines between narrower ones would be most of what is seen
+_NARROWEST_BLOCK = 20  # pixels; lines between narrower ones would be most of what is seen
 _WIDTHS = (2, 1)
 """Pixels of lines between ranks or labels, and of those between views."""
 
@@ -116,13 +116,19 @@ class Cells:
 def cells_of(rows: int, borders: tuple[int, ...], inner: tuple[int, ...], roles: int = 1) -> Cells:
     """Fit rows, and the lines that there is room for, into one of as many heatmaps.
 
-    The room is 456 pixels along an edge, enough for up to 143 rows, and for more where a whole
-    number of pixels for each comes near to it. Else it grows, to what 1024 rows at one pixel each
-    need, of several heatmaps 512; beyond, 2, 3, … rows share a pixel.
+    The room does not depend on lines. It is 456 pixels along an edge, enough for up to 143 rows,
+    and for more where a whole number of pixels for each comes near to it. Else it grows, to what
+    1024 rows at one pixel each need, of several heatmaps 512; beyond, 2, 3, … rows share a pixel.
     """
     together = -(-rows // (_LARGEST // min(roles, 2)))
     cells = -(-rows // together)
-    drawn = -(-_SMALLEST // cells) * cells
-    room = max(_USUAL_ROOM, drawn + drawn // _FOR_LINES)
+    room = _with_lines(-(-_SMALLEST // cells) * cells)
+    # One alone is in a picture that always has the usual size, several want no empty space.
+    usual = _with_lines(_USUAL_ROOM // cells * cells) if roles > 1 else _USUAL_ROOM
+    room = max(room, min(usual, _USUAL_ROOM))
     choices = [Cells(rows, room, borders, inner, kinds, together) for kinds in (2, 1, 0)]
     return next(choice for choice in choices if choice.fit)
+
+
+def _with_lines(pixels: int) -> int:
+    return pixels + pixels // _FOR_LINES

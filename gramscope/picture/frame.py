@@ -47,7 +47,7 @@ class Frame:
         self._colours = ScalarMappable(Normalize(-1.0, 1.0), "viridis")
         shown = [plain(role, 48) if len(roles) > 1 else "" for role in roles]
         self._maps = [
-            Heatmap(self._axes(box), extent.side, shown[i], *_sides(i, len(roles)))
+            Heatmap(self._axes(box), extent, shown[i], *_sides(i, len(roles)))
             for i, box in enumerate(self._place.maps)
         ]
         self._title = self._titled()

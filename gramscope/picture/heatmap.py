@@ -5,9 +5,12 @@ from __future__ import annotations
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
+from gramscope.picture.layout import Extent
 from gramscope.picture.rows import Rows
 
 __all__ = ["Heatmap"]
+
+_TITLE_PAD = 5.0  # points
 
 
 class Heatmap:
@@ -15,19 +18,20 @@ class Heatmap:
 
     Args:
         axes: Empty ones.
-        side: Pixels of the matrix.
+        extent: Pixels of the matrix, and of strips above it.
         title: Text above it.
         left: Whether rows are named at the left.
         below: Whether they are named below.
     """
 
-    def __init__(self, axes: Axes, side: int, title: str, left: bool, below: bool) -> None:
+    def __init__(self, axes: Axes, extent: Extent, title: str, left: bool, below: bool) -> None:
         self._axes = axes
         self._named = [axes.xaxis] * below + [axes.yaxis] * left
         axes.xaxis.set_visible(below)
         axes.yaxis.set_visible(left)
-        axes.set_title(title, fontsize=10, parse_math=False)
-        axes.set(xlim=(0, side), ylim=(side, 0))
+        pad = _TITLE_PAD + extent.strip * 72 / axes.figure.dpi
+        axes.set_title(title, fontsize=10, pad=pad, parse_math=False)
+        axes.set(xlim=(0, extent.side), ylim=(extent.side, 0))
         axes.spines[:].set_visible(False)
 
     @property
