@@ -13,13 +13,16 @@ import PIL.Image
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from gramscope.events.matrix import Matrix, OfRole
 from gramscope.picture.heatmap import Heatmap
-from gramscope.picture.layout import Box, layout
+from gramscope.picture.layout import STRIP, Box, Extent, layout
 from gramscope.picture.look import ColorRange, Look
 from gramscope.picture.names import plain
+from gramscope.picture.paint import BLACK, Pixels, painted, strip
 from gramscope.picture.panels import Histogram, SpectrumPanel, panel
 from gramscope.picture.rows import Rows
 
@@ -27,26 +30,26 @@ __all__ = ["Frame"]
 
 _DPI = 100
 _TITLE_SIZE = 10.0
+_STRIP_FROM = 2  # pixels from the matrix, behind its edge
 
 
 class Frame:
-    """Heatmaps of so many rows, a colour bar and panels, drawn into again and again.
+    """Heatmaps of one size, a colour bar and panels, drawn into again and again.
 
     Needs no display and leaves pyplot's global state alone.
     """
 
-    def __init__(self, n: int, roles: Sequence[str], look: Look) -> None:
-        self._place = layout(len(roles), len(look.panels))
+    def __init__(self, extent: Extent, roles: Sequence[str], look: Look) -> None:
+        self._place = layout(extent, len(roles), len(look.panels))
         width, height = self._place.size
         self._figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
         self._canvas = FigureCanvasAgg(self._figure)
-        shown = [plain(role, 48) for role in roles]
+        self._colours = ScalarMappable(Normalize(-1.0, 1.0), "viridis")
+        shown = [plain(role, 48) if len(roles) > 1 else "" for role in roles]
         self._maps = [
-            Heatmap(self._axes(box), n, shown[i] if len(roles) > 1 else "", *_sides(i, len(roles)))
+            Heatmap(self._axes(box), extent, shown[i], *_sides(i, len(roles)))
             for i, box in enumerate(self._place.maps)
         ]
-        for further in self._maps[1:]:
-            further.image.set_norm(self._maps[0].image.norm)
         self._title = self._titled()
         is_fixed = look.color_range == ColorRange.fixed.value
         self._panels: list[Histogram | SpectrumPanel] = [
@@ -55,8 +58,7 @@ class Frame:
         ]
         bar = self._bar()
         self._named: list[Artist] = [axis for m in self._maps for axis in m.axes_of_names]
-        self._changing: list[Artist] = [artist for m in self._maps for artist in m.changing]
-        self._changing += [self._title, *(a for p in self._panels for a in p.changing)]
+        self._changing: list[Artist] = [self._title, *(a for p in self._panels for a in p.changing)]
         if not is_fixed:
             self._changing.append(bar.yaxis)
         for artist in (*self._named, *self._changing):
@@ -88,15 +90,27 @@ class Frame:
         Returns:
             A PNG file's bytes.
         """
-        self._maps[0].image.set_clim(*span)
-        for heatmap, of_role in zip(self._maps, roles.values(), strict=True):
-            heatmap.image.set_data(of_role.gram[np.ix_(order, order)])
+        self._colours.set_clim(*span)
         for beside in self._panels:
             beside.update(matrix, list(roles.values()), span)
         self._set_title(title)
         self._restore(rows)
         self._draw(self._changing)
-        return _png(self._canvas.buffer_rgba())
+        pixels = np.array(self._canvas.buffer_rgba()).view(np.uint32)[..., 0]
+        for box, of_role in zip(self._place.maps, roles.values(), strict=True):
+            self._put(pixels, box, painted(_ordered(of_role.gram, order), rows.cells, span), rows)
+        return _png(pixels)
+
+    def _put(self, pixels: Pixels, box: Box, matrix: Pixels, rows: Rows) -> None:
+        """Put a matrix in its place, a black edge around it, and strips beside that."""
+        left, bottom, side, _ = box
+        top, right = self._place.size[1] - bottom - side, left + side
+        pixels[top - 1 : top + side + 1, left - 1 : right + 1] = BLACK
+        pixels[top : top + side, left:right] = matrix
+        if rows.cells.has_strip:
+            beside = strip(rows.cells)
+            pixels[top - STRIP : top - _STRIP_FROM, left:right] = beside
+            pixels[top : top + side, right + _STRIP_FROM : right + STRIP] = beside[:, None]
 
     def _restore(self, rows: Rows) -> None:
         """Put back all that does not change from picture to picture as long as rows are these."""
@@ -121,7 +135,7 @@ class Frame:
 
     def _bar(self) -> Axes:
         axes = self._axes(self._place.bar)
-        self._figure.colorbar(self._maps[0].image, cax=axes, label="cosine similarity")
+        self._figure.colorbar(self._colours, cax=axes, label="cosine similarity")
         axes.ticklabel_format(axis="y", useOffset=False)
         return axes
 
@@ -133,7 +147,8 @@ class Frame:
     def _set_title(self, title: str) -> None:
         """A long one in letters small enough."""
         self._title.set(text=title, size=_TITLE_SIZE)
-        too_wide = self._title.get_window_extent().width / (2 * self._place.title[0])
+        (width, _), (middle, _) = self._place.size, self._place.title
+        too_wide = self._title.get_window_extent().width / (2 * min(middle, width - middle))
         if too_wide > 1:
             self._title.set_size(_TITLE_SIZE / too_wide)
 
@@ -143,10 +158,15 @@ def _sides(number: int, roles: int) -> tuple[bool, bool]:
     return number % 2 == 0, number + 2 >= roles
 
 
-def _png(rgba: Any) -> bytes:
+def _ordered(gram: npt.NDArray[np.float32], order: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+    is_as_gathered = (order[1:] > order[:-1]).all()
+    return gram if is_as_gathered else gram[order][:, order]
+
+
+def _png(pixels: Pixels) -> bytes:
     buffer = io.BytesIO()
-    height, width = np.shape(rgba)[:2]
-    image = PIL.Image.frombuffer("RGBA", (width, height), rgba).convert("RGB")
+    height, width = pixels.shape
+    image = PIL.Image.frombuffer("RGBA", (width, height), pixels).convert("RGB")
     # Run lengths are what cells of one colour are made of: as small as the default, and quick.
     image.save(buffer, format="png", dpi=(_DPI, _DPI), compress_level=1, compress_type=zlib.Z_RLE)
     return buffer.getvalue()

@@ -41,15 +41,16 @@ class Renderer:
             look: What else it is to show.
 
         Returns:
-            A PNG file's bytes: 640 x 540 pixels for one role, and more at the right for panels.
+            A PNG file's bytes: 640 x 540 pixels for one role of up to 143 rows, and more at the
+            right for panels; of more rows as much as `cells_of` says.
 
         Raises:
             ValueError: If the look asks for what there is not.
         """
         order = row_order(look.order, matrix.gram, matrix.label)
         roles = {matrix.role or "": OfRole(matrix.gram, matrix.spectrum), **matrix.others}
-        frame = self._frame(len(order), tuple(roles), look)
         rows = rows_of(matrix, order, look.order)
+        frame = self._frame(rows.cells.extent, tuple(roles), look)
         return frame.png(rows, order, matrix, roles, title, _span(look, roles.values()))
 
 

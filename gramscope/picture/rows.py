@@ -1,4 +1,4 @@
-"""What stands along both axes of a heatmap: names of rows, and borders between them."""
+"""What stands along both axes of a heatmap: rows as pixels, and their names."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ import numpy.typing as npt
 from matplotlib.ticker import MaxNLocator
 
 from gramscope.events.matrix import Matrix
-from gramscope.picture.layout import MAP
+from gramscope.picture.cells import Cells, cells_of
 from gramscope.picture.look import Order
 from gramscope.picture.names import plain, told_apart
 
 __all__ = ["Rows", "Tick", "rows_of"]
 
-_SIDE = min(MAP)
 _MOST_TICKS = 8
 _GAP = 8.0  # pixels between two names
-_NARROWEST_BLOCK = 12.0  # pixels; borders between narrower ones would hide the matrix
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Tick:
 class Rows:
     """The axes of an ``[N, N]`` matrix in the order in which its rows are shown."""
 
-    count: int
+    cells: Cells
     what: str
     """What the names are, as the axes' label."""
     ticks: tuple[Tick, ...]
@@ -43,10 +41,6 @@ class Rows:
     font_size: float
     upright: bool
     """Whether names are too long for the left margin unless they are turned."""
-    borders: tuple[int, ...] = ()
-    """Positions of the first row of each further rank or label."""
-    inner: tuple[int, ...] = ()
-    """The same of each further view within a rank."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,7 @@ _LETTERINGS = (_Lettering(10.0, 38.0), _Lettering(8.0, 43.0))
 
 def rows_of(matrix: Matrix, order: npt.NDArray[np.intp], kind: str) -> Rows:
     """Name the rows of a matrix that is shown in an order, of a kind of `Order`."""
-    n = len(order)
+    n, roles = len(order), 1 + len(matrix.others)
     if Order(kind) is Order.label and matrix.label is not None:
         label = matrix.label[order]
         borders = _changes(label)
@@ -78,14 +72,15 @@ def rows_of(matrix: Matrix, order: npt.NDArray[np.intp], kind: str) -> Rows:
         names = [plain(label[start]) for start in edges[:-1]]
         middles = (edges[:-1] + edges[1:] - 1) / 2
         ticks = [Tick(float(at), name) for at, name in zip(middles, names, strict=True)]
-        return _rows(n, "label", names, ticks, borders)
+        return _rows(cells_of(n, borders, (), roles), "label", names, ticks)
     what, names = _names(matrix)
-    most = _most(names)
     if Order(kind) is Order.cluster:
-        ticks = [Tick(at, names[order[at]]) for at in _spread(n, most)]
-        return _rows(n, f"{what}, clustered", names, ticks)
-    ticks = [Tick(at, names[at]) for at in _along(n, matrix.boundaries, most)]
-    return _rows(n, what, names, ticks, matrix.boundaries, _views(matrix))
+        cells = cells_of(n, (), (), roles)
+        ticks = [Tick(at, names[order[at]]) for at in _spread(n, _most(cells, names))]
+        return _rows(cells, f"{what}, clustered", names, ticks)
+    cells = cells_of(n, matrix.boundaries, _views(matrix), roles)
+    ticks = [Tick(at, names[at]) for at in _along(n, matrix.boundaries, _most(cells, names))]
+    return _rows(cells, what, names, ticks)
 
 
 def _names(matrix: Matrix) -> tuple[str, list[str]]:
@@ -94,54 +89,36 @@ def _names(matrix: Matrix) -> tuple[str, list[str]]:
     if matrix.sample_id is not None:
         return "sample id", told_apart([str(name) for name in matrix.sample_id])
     if index is None:
-        return "sample index", [str(at) for at in range(len(matrix.gram))]
+        return "row", [str(at) for at in range(len(matrix.gram))]
     if rank is None or (rank == rank[0]).all():
-        return "sample index", [str(at) for at in index]
-    return "rank · index", [f"{r}·{at}" for r, at in zip(rank, index, strict=True)]
+        return "index in the batch", [str(at) for at in index]
+    return "rank · index in the batch", [f"{r}·{at}" for r, at in zip(rank, index, strict=True)]
 
 
-def _rows(
-    n: int,
-    what: str,
-    names: Sequence[str],
-    ticks: Sequence[Tick],
-    borders: tuple[int, ...] = (),
-    inner: tuple[int, ...] = (),
-) -> Rows:
-    """Leave out the ticks, the later ones first, and the borders that there is no room for."""
+def _rows(cells: Cells, what: str, names: Sequence[str], ticks: Sequence[Tick]) -> Rows:
+    """Leave out the ticks, the later ones first, that there is no room for."""
     lettering = _lettering(names)
+    room = cells.extent.side / cells.rows
     kept: list[Tick] = []
     for tick in ticks:
-        if all(_are_apart(tick, other, _SIDE / n, lettering) for other in kept):
+        if all(_are_apart(tick, other, room, lettering) for other in kept):
             kept.append(tick)
-    return Rows(
-        count=n,
-        what=what,
-        ticks=tuple(kept),
-        font_size=lettering.font_size,
-        upright=not lettering.fits(names),
-        borders=borders if _have_room(len(borders)) else (),
-        inner=inner if _have_room(len(borders) + len(inner)) else (),
-    )
+    return Rows(cells, what, tuple(kept), lettering.font_size, not lettering.fits(names))
 
 
 def _lettering(names: Sequence[str]) -> _Lettering:
     return next((x for x in _LETTERINGS if x.fits(names)), _LETTERINGS[-1])
 
 
-def _most(names: Sequence[str]) -> int:
+def _most(cells: Cells, names: Sequence[str]) -> int:
     """Names that have room beside each other."""
     widest = max(map(_lettering(names).width, names))
-    return max(1, min(_MOST_TICKS, int(_SIDE / (widest + _GAP))))
+    return max(1, min(_MOST_TICKS, int(cells.extent.side / (widest + _GAP))))
 
 
 def _are_apart(one: Tick, other: Tick, room: float, lettering: _Lettering) -> bool:
     widths = lettering.width(one.name) + lettering.width(other.name)
     return room * abs(one.at - other.at) >= widths / 2 + _GAP
-
-
-def _have_room(borders: int) -> bool:
-    return _SIDE / (borders + 1) >= _NARROWEST_BLOCK
 
 
 def _along(n: int, boundaries: Sequence[int], most: int) -> list[int]:

@@ -20,6 +20,8 @@ from gramscope.report.sweep import Row, Sweep
 __all__ = ["Cell", "Grid", "draw_grid"]
 
 _MOST_LINES = 32  # with more, the lines hide the picture
+_MOST_ROWS_WITH_LINES = 256  # of more, a line hides the row beside it
+_MOST_MARKS = 128
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Cell:
     """N, the rows of the matrix."""
     lines: str = ""
     """SVG path between ranks, in units of matrix rows."""
+    marks: str = ""
+    """One along the edges, where lines would hide the picture."""
     captions: Sequence[str] = ()
     """The numbers that tell most."""
     text: str = ""
@@ -102,18 +106,26 @@ def _picture(row: Row, event: Event, gram: npt.NDArray[np.float32], lines: Seque
         f"world size {event.world_size}",
         *(f"{number.name} {text}" for number, text in shown),
     ]
-    if len(lines) > _MOST_LINES:
-        details.append("lines between ranks left out")
-        lines = ()
+    across, marks, remark = _between_ranks(lines, size)
     return Cell(
         event.step,
         uri=data_uri(gram),
         size=size,
-        lines="".join(f"M{at} 0V{size}M0 {at}H{size}" for at in lines),
+        lines=across,
+        marks=marks,
         captions=[f"{number.short} {text}" for number, text in shown if number.short],
-        text=", ".join(details),
+        text=", ".join(filter(None, (*details, remark))),
         remark=event.reason or "",
     )
+
+
+def _between_ranks(borders: Sequence[int], size: int) -> tuple[str, str, str]:
+    """Lines or marks, and what is to be said of marks."""
+    if not borders or (len(borders) <= _MOST_LINES and size <= _MOST_ROWS_WITH_LINES):
+        return "".join(f"M{at} 0V{size}M0 {at}H{size}" for at in borders), "", ""
+    every = -(-len(borders) // _MOST_MARKS)
+    marks = "".join(f"M{at} 0v-{size / 32:g}M0 {at}h-{size / 32:g}" for at in borders[::every])
+    return "", marks, f"a mark at the edges for each {f'{every} ranks' if every > 1 else 'rank'}"
 
 
 def _why_nothing(history: History, step: int) -> str:

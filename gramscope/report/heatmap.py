@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import PIL.Image
-from matplotlib import colormaps
+
+from gramscope.picture.colours import averaged, classes, viridis
 
 __all__ = ["data_uri", "legend_uri"]
 
@@ -19,15 +19,10 @@ _MAX_PIXELS = 512
 def data_uri(gram: npt.NDArray[np.float32]) -> str:
     """The matrix as an embedded PNG in viridis, fixed to −1…1, one pixel for each entry.
 
-    Above 512 rows neighbours are averaged.
+    Above 512 rows 2, 3, … neighbours share a pixel, which shows their mean.
     """
-    if len(gram) > _MAX_PIXELS:
-        edges = np.linspace(0, len(gram), _MAX_PIXELS, endpoint=False).astype(int)
-        sizes = np.diff(edges, append=len(gram)).astype(np.float32)
-        sums = np.add.reduceat(np.add.reduceat(gram, edges, axis=0), edges, axis=1)
-        gram = (sums / np.outer(sizes, sizes)).astype(np.float32)
-    # 256 equal classes, the upper end in the last: as matplotlib does.
-    return _png((gram.clip(-1, 1) * 128 + 128).clip(0, 255).astype(np.uint8))
+    together = -(-len(gram) // _MAX_PIXELS)
+    return _png(classes(averaged(gram, np.arange(0, len(gram), together))))
 
 
 def legend_uri() -> str:
@@ -35,15 +30,9 @@ def legend_uri() -> str:
     return _png(np.arange(256, dtype=np.uint8)[None])
 
 
-def _png(classes: npt.NDArray[np.uint8]) -> str:
-    image = PIL.Image.fromarray(classes)
-    image.putpalette(_palette())
+def _png(found: npt.NDArray[np.uint8]) -> str:
+    image = PIL.Image.fromarray(found)
+    image.putpalette(viridis()[:, :3].tobytes())
     buffer = io.BytesIO()
     image.save(buffer, format="png", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-@cache
-def _palette() -> bytes:
-    colours = colormaps["viridis"](np.arange(256), bytes=True)
-    return bytes(np.asarray(colours)[:, :3].tobytes())

@@ -35,12 +35,36 @@ def pixels(png: bytes) -> np.ndarray:
     return matplotlib.image.imread(io.BytesIO(png), format="png")[..., :3]
 
 
+def heatmap(png: bytes, place: int = 0) -> np.ndarray:
+    """The pixels within a matrix' black edge; of the second one, stands at the right."""
+    top, left, side = edge(png, place)
+    return pixels(png)[top + 1 :, left + 1 :][:side, :side]
+
+
+def edge(png: bytes, place: int = 0) -> tuple[int, int, int]:
+    """Where a matrix' black edge begins, from above and from the left, and the side within."""
+    black = is_black(pixels(png))
+    top, left = (np.flatnonzero(longest_runs(x) > 300) for x in (black, black.T))
+    side = int(black[top[0], left[0] :].argmin()) - 2
+    if place:
+        left = left[left > left[0] + side + 1]
+    return int(top[0]), int(left[0]), side
+
+
+def is_black(image: np.ndarray) -> np.ndarray:
+    return (image == 0).all(axis=-1)
+
+
+def longest_runs(found: np.ndarray) -> np.ndarray:
+    """How many stand side by side, at most, in each row."""
+    counts = found.cumsum(axis=1)
+    return (counts - np.maximum.accumulate(np.where(found, 0, counts), axis=1)).max(axis=1)
+
+
 def colour_of(png: bytes, n: int, row: float, column: float, place: int = 0) -> np.ndarray:
-    """The colour in the middle of one cell of a matrix; of the second one, stands at the right."""
-    image = pixels(png)
-    left, above, width, height = 67.2 + place * (460.8 + 18), 45.9 + 24 * (place > 0), 460.8, 442.8
-    x, y = left + width * (column + 0.5) / n, above + height * (row + 0.5) / n
-    return image[int(y), int(x)]
+    """The colour in the middle of one of few cells of a matrix."""
+    image = heatmap(png, place)
+    return image[int(len(image) * (row + 0.5) / n), int(len(image) * (column + 0.5) / n)]
 
 
 def values(png: bytes, n: int) -> np.ndarray:
@@ -50,10 +74,24 @@ def values(png: bytes, n: int) -> np.ndarray:
     return np.abs(cells[..., None, :] - table).sum(-1).argmin(-1) / 255
 
 
-def contrast(png: bytes, border: int) -> np.ndarray:
-    """How much lighter or darker a column's left border, of 8, is than the matrix beside it."""
-    light, at = pixels(png)[46:223] @ (0.2126, 0.7152, 0.0722), round(67.2 + 460.8 * border / 8)
-    return np.abs(light[:, at - 2 : at + 2] - light[:, at + 20 : at + 21]).max(axis=1)
+def lines(png: bytes) -> list[list[int]]:
+    """Rows, then columns, of nothing but black and white, neither of which viridis has."""
+    image = heatmap(png)
+    dots = ((image == 0) | (image == 1)).all(axis=-1)
+    return [np.flatnonzero(dots.mean(axis=axis) > 0.9).tolist() for axis in (1, 0)]
+
+
+def strips(png: bytes) -> list[np.ndarray]:
+    """Grey tones above the edge of a matrix, and at its right, three pixels from it."""
+    image, (top, left, side) = pixels(png), edge(png)
+    one, other = image[top - 3, left + 1 :][:side], image[top + 1 :, left + side + 4][:side]
+    assert (one.std(axis=-1) < 0.01).all()
+    return [one[:, 0], other[:, 0]]
+
+
+def runs(tones: np.ndarray) -> list[int]:
+    """How many pixels have one tone, from the left."""
+    return np.diff(np.flatnonzero(np.diff(tones, prepend=-1, append=2))).tolist()
 
 
 def grouped(n: int) -> Matrix:
@@ -141,23 +179,150 @@ def test_rows_that_belong_together_stand_together(order: str) -> None:
     assert (shown < 0.4)[~blocks].all()
 
 
-@pytest.mark.parametrize("similar", [-1.0, 0.0, 1.0])
-def test_borders_of_ranks_are_seen_on_any_matrix(similar: float) -> None:
-    matrix = replace(grouped(8), gram=np.full((8, 8), similar, np.float32))
-
-    png = Renderer().png(matrix, "t")
-
-    assert (contrast(png, 4) > 0.4).mean() > 0.3
-    assert contrast(png, 6).max() == 0
+def ranked(gram: np.ndarray, ranks: int) -> Matrix:
+    rank, index = np.divmod(np.arange(len(gram), dtype=np.int32), -(-len(gram) // ranks))
+    return Matrix(gram.astype(np.float32), rank=rank, index=index)
 
 
-def test_views_within_a_rank_have_fainter_borders() -> None:
-    view = np.array([0, 0, 1, 1] * 2, np.int32)
-    gram = np.ones((8, 8), np.float32)
+def any_matrix(kind: str, n: int) -> np.ndarray:
+    checks = np.indices((n, n)).sum(axis=0) % 2 * 2.0 - 1
+    noise = np.random.default_rng(0).uniform(-1, 1, (n, n))
+    uniform = {"dark": -1.0, "green": 0.0, "bright": 1.0}
+    return (
+        np.full((n, n), uniform[kind]) if kind in uniform else {"checks": checks}.get(kind, noise)
+    )
 
-    png = Renderer().png(replace(grouped(8), gram=gram, view=view), "t")
 
-    assert contrast(png, 4).mean() > 1.5 * contrast(png, 2).mean() > 0.2
+KINDS = ["bright", "checks", "dark", "green", "noise"]
+
+
+@pytest.mark.parametrize("n", [8, 128, 512, 1200])
+def test_ranks_have_lines_between_them_on_any_matrix(n: int) -> None:
+    """A white one beside a black one, in pixels that no row has."""
+    renderer = Renderer()
+    for kind in KINDS:
+        png = renderer.png(ranked(any_matrix(kind, n), 4), "t")
+
+        side = len(heatmap(png))
+        of_rank, left = divmod(side - 6, 4)
+        assert left == 0
+        expected = [i * (of_rank + 2) - back for i in (1, 2, 3) for back in (2, 1)]
+        assert lines(png) == [expected, expected]
+        for line in expected[::2]:
+            pair = heatmap(png)[2 : of_rank - 2, line : line + 2]
+            assert (pair == [[1.0] * 3, [0.0] * 3]).all()
+
+
+@pytest.mark.parametrize(("n", "ranks"), [(64, 64), (128, 64), (700, 100), (1200, 300)])
+def test_of_ranks_too_narrow_for_lines_strips_tell(n: int, ranks: int) -> None:
+    """Dark and light by turns, above the matrix and at its right."""
+    renderer = Renderer()
+    for kind in KINDS:
+        png = renderer.png(ranked(any_matrix(kind, n), ranks), "t")
+
+        assert lines(png) == [[], []]
+        for tones in strips(png):
+            assert np.abs(np.diff(tones)).max() > 0.6
+            assert runs(tones) == [len(tones) // ranks] * ranks
+
+    alone = renderer.png(Matrix(any_matrix("dark", n).astype(np.float32)), "t")
+    assert all((tones == 1).all() for tones in strips(alone))
+
+
+def test_views_within_a_rank_have_thinner_lines() -> None:
+    view, renderer = np.array([0, 0, 1, 1] * 2, np.int32), Renderer()
+    for kind in KINDS:
+        png = renderer.png(replace(ranked(any_matrix(kind, 8), 2), view=view), "t")
+
+        across, down = lines(png)
+        assert np.diff(across).tolist() == [113, 1, 113] == np.diff(down).tolist()
+        assert is_black(heatmap(png)[:, across[0]]).mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_views_too_narrow_for_lines_are_told_by_strips() -> None:
+    view = np.tile(np.repeat(np.arange(2, dtype=np.int32), 4), 16)
+
+    png = Renderer().png(replace(ranked(any_matrix("noise", 128), 16), view=view), "t")
+
+    assert len(lines(png)[0]) == 2 * 15
+    for tones in strips(png):
+        assert len(set(tones)) == 4
+        assert len(runs(tones)) == 32
+
+
+@pytest.mark.parametrize(
+    ("n", "look"),
+    [
+        *((n, Look()) for n in (3, 64, 100, 128, 143, 300, 1024)),
+        *((512, Look(order, panels=("histogram",))) for order in ("cluster", "label", "rank")),
+    ],
+)
+def test_each_entry_has_the_same_whole_number_of_pixels(n: int, look: Look) -> None:
+    matrix = grouped(n)
+    gram = np.random.default_rng(0).uniform(-1, 1, (n, n)).astype(np.float32)
+
+    png = Renderer().png(Matrix(gram, label=matrix.label), "t", look)
+
+    shown = heatmap(png)
+    for axis, found in enumerate(lines(png)):
+        shown = np.delete(shown, found, axis)
+    pixels_each, left = divmod(len(shown), n)
+    assert left == 0
+    assert 300 < len(shown) <= 1024
+    order = row_order(look.order, gram, matrix.label)
+    expected = VIRIDIS((gram[order][:, order] + 1) / 2)[..., :3]
+    for axis in (0, 1):
+        expected = expected.repeat(pixels_each, axis=axis)
+    np.testing.assert_allclose(shown, expected, atol=0.03)  # or the next class, by rounding
+
+
+@pytest.mark.parametrize(
+    ("n", "ranks", "roles", "color_range"),
+    [
+        (200, 1, 1, "fixed"),
+        (443, 4, 1, "adaptive"),
+        (512, 1, 1, "fixed"),
+        (700, 4, 2, "adaptive"),
+        (700, 100, 1, "fixed"),
+        (1401, 4, 1, "fixed"),
+        (4096, 4, 1, "fixed"),
+    ],
+)
+def test_an_odd_row_leaves_a_cross_and_changes_nothing_else(
+    n: int, ranks: int, roles: int, color_range: str
+) -> None:
+    """Also the first and the last one, and those on both sides of a line."""
+    gram = np.random.default_rng(0).uniform(-0.3, 0.3, (n, n)).astype(np.float32)
+    gram[5, 6] = -0.95  # all pictures have the same range
+    renderer = Renderer()
+
+    def shown(gram: np.ndarray) -> np.ndarray:
+        others = {str(i): OfRole(gram) for i in range(1, roles)}
+        matrix = replace(ranked(gram, ranks), role="0" if others else None, others=others)
+        png = renderer.png(matrix, "t", Look(color_range=color_range))
+        return heatmap(png, place=roles - 1)
+
+    untouched = shown(gram)
+    for odd in (0, n // 4 - 1, n // 4, n - 1):
+        marked = gram.copy()
+        marked[odd] = marked[:, odd] = -0.9
+        changed = np.abs(shown(marked) - untouched).sum(axis=-1)
+        down, across = (np.flatnonzero((changed > 0.1).mean(axis=i) > 0.9) for i in (1, 0))
+        assert down.tolist() == across.tolist() == list(range(down[0], down[-1] + 1))
+        assert abs(down.mean() / len(changed) - odd / n) < 0.02
+        changed[down] = changed[:, down] = 0
+        assert not changed.any()
+
+
+@pytest.mark.parametrize(
+    ("n", "size"), [(1, 456), (64, 456), (128, 456), (143, 456), (512, 544), (1024, 1088)]
+)
+def test_the_size_of_a_picture_depends_on_the_number_of_rows_alone(n: int, size: int) -> None:
+    gram, renderer = np.eye(n, dtype=np.float32), Renderer()
+
+    pictures = [renderer.png(ranked(gram, ranks), "t") for ranks in (1, min(n, 8), min(n, 64))]
+
+    assert {pixels(png).shape for png in pictures} == {(size + 84, size + 184, 3)}
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.9, 0.98), (-0.2, 0.1)])
@@ -211,7 +376,7 @@ def test_views_of_a_sample_are_told_from_other_pairs() -> None:
     assert abs(np.median(columns) - 0.75) < 0.03  # a similarity of 0.5 on a scale from -1 to 1
 
 
-@pytest.mark.parametrize(("roles", "size"), [(2, (564, 1118)), (4, (1030, 1118))])
+@pytest.mark.parametrize(("roles", "size"), [(2, (564, 1114)), (4, (1044, 1114))])
 def test_roles_are_shown_beside_each_other_in_one_order(roles: int, size: tuple[int, int]) -> None:
     matrix = grouped(8)
     others = {f"_{i}$": OfRole(-matrix.gram if i == 1 else matrix.gram) for i in range(1, roles)}
@@ -234,13 +399,14 @@ def test_ticks_name_real_rows_by_the_best_name_there_is() -> None:
     rank = np.repeat([0, 1], 50).astype(np.int32)
     ids = np.array([f"/data/sub-{i:04d}/scan.nii" for i in range(100)])
 
-    assert ticks(matrix) == ("sample index", ["0", "45", "90", "135", "180", "225", "270"])
-    assert ticks(replace(matrix, rank=rank))[0] == "rank · index"
+    assert ticks(matrix) == ("index in the batch", ["0", "45", "90", "135", "180", "225", "270"])
+    assert ticks(replace(matrix, rank=rank))[0] == "rank · index in the batch"
     assert ticks(replace(matrix, rank=rank))[1][:3] == ["0·0", "1·150", "0·45"]
     assert ticks(replace(matrix, sample_id=ids))[0] == "sample id"
     assert ticks(replace(matrix, sample_id=ids))[1][:2] == ["…0000…", "…0015…"]
     assert ticks(replace(matrix, label=rank), "label") == ("label", ["0", "1"])
-    assert ticks(matrix, "cluster")[0] == "sample index, clustered"
+    assert ticks(matrix, "cluster")[0] == "index in the batch, clustered"
+    assert ticks(Matrix(matrix.gram)) == ("row", ["0", "15", "30", "45", "60", "75", "90"])
 
 
 def test_rows_without_a_label_come_last() -> None:

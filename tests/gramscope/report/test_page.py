@@ -69,10 +69,38 @@ class TestPictures:
             for gram in (halves, checks)
         )
 
-        assert half.shape == middle.shape == (512, 512, 3)
-        assert (half[:256] == YELLOW).all()
-        assert (half[-256:] == PURPLE).all()
+        assert half.shape == (500, 500, 3)
+        assert (half[:250] == YELLOW).all()
+        assert (half[-250:] == PURPLE).all()
+        assert middle.shape == (512, 512, 3)
         assert (middle == VIRIDIS[128]).all()
+
+    @pytest.mark.parametrize("n", [128, 700, 2048])
+    def test_an_odd_row_of_a_large_matrix_is_seen(self, n: int) -> None:
+        gram = np.random.default_rng(0).uniform(-0.3, 0.3, (n, n)).astype(np.float32)
+        untouched = pixels(Element("img", {"src": data_uri(gram)})).astype(int)
+        for odd in (0, n // 2, n - 1):
+            marked = gram.copy()
+            marked[odd] = marked[:, odd] = -0.9
+
+            shown = pixels(Element("img", {"src": data_uri(marked)})).astype(int)
+
+            changed = np.abs(shown - untouched).sum(axis=-1)
+            at = odd * len(shown) // n
+            assert (changed[at] > 20).mean() > 0.9
+            assert (np.delete(np.delete(changed, at, 0), at, 1) == 0).all()
+
+    def test_rows_that_a_browser_would_leave_out_are_smoothed(
+        self, sweep: SweepDir, page: ShowPage
+    ) -> None:
+        sweep.job().log(1, gram=np.eye(113), ranks=[0] * 113).log(
+            2, gram=np.eye(112), ranks=[0] * 112
+        )
+
+        ((large, small),) = page().cells
+
+        assert image(large).attributes["class"] == "many"
+        assert "class" not in image(small).attributes
 
     def test_ranks_are_separated_by_lines(self, sweep: SweepDir, page: ShowPage) -> None:
         sweep.job().log(1, ranks=(0, 0, 0, 1))
@@ -81,16 +109,28 @@ class TestPictures:
 
         (svg,) = cell.all("svg")
         assert svg.attributes["viewbox"] == "0 0 4 4"
-        assert svg.all("path")[0].attributes["d"] == "M3 0V4M0 3H4"
+        light, dark = svg.all("path")
+        assert light.attributes["d"] == dark.attributes["d"] == "M3 0V4M0 3H4"
+        assert dark.attributes["class"] == "dashes"
         assert "world size 2" in image(cell).attributes["alt"]
 
-    def test_more_ranks_than_lines_can_show(self, sweep: SweepDir, page: ShowPage) -> None:
-        sweep.job().log(1, gram=np.eye(40), ranks=range(40))
+    @pytest.mark.parametrize(
+        ("ranks", "rows", "marks", "said"),
+        [(40, 1, 39, "rank"), (2, 200, 1, "rank"), (300, 1, 100, "3 ranks")],
+    )
+    def test_where_lines_would_hide_the_matrix_marks_stand_at_its_edges(
+        self, sweep: SweepDir, page: ShowPage, ranks: int, rows: int, marks: int, said: str
+    ) -> None:
+        n = ranks * rows
+        sweep.job().log(1, gram=np.eye(n), ranks=np.repeat(np.arange(ranks), rows).tolist())
 
         ((cell,),) = page().cells
 
-        assert cell.all("svg") == []
-        assert "lines between ranks left out" in image(cell).attributes["alt"]
+        (path,) = cell.all("path", "marks")
+        assert path.attributes["d"].startswith(f"M{rows} 0v-{n / 32:g}M0 {rows}h-{n / 32:g}")
+        assert path.attributes["d"].count("M") == 2 * marks
+        assert image(cell).attributes["alt"].endswith(f", a mark at the edges for each {said}")
+        assert len(cell.all("path")) == 1
 
     def test_the_text_says_what_is_seen(self, sweep: SweepDir, page: ShowPage) -> None:
         sweep.job().log(100, metrics={"offdiag_mean": 0.25, "offdiag_std": 0.5})
