@@ -3,6 +3,8 @@
 Called by `scripts/train` and `scripts/test` with any Python ≥ 3.10; standard library only.
 What is installed is stamped with the hash of what decides it, so that a second start only reads
 the stamp.
+With `--lowest` or `--newest` before the extras it does the same beside `.venv`, with the lowest
+versions of the ranges in `pyproject.toml`, or the newest there are at this start, pre-releases too.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,31 +42,45 @@ class SetupError(Exception):
     """Something that the person at the keyboard has to mend."""
 
 
-def main(extras: Sequence[str]) -> None:
+@dataclass(frozen=True)
+class Environment:
+    """Where to install: one directory for each choice of versions."""
+
+    name: str = ".venv"
+
+    @property
+    def directory(self) -> Path:
+        return ROOT / self.name
+
+    @property
+    def python(self) -> Path:
+        return self.directory / "bin" / "python"
+
+    def stamp(self, extra: str) -> Path:
+        return self.directory / f".installed-{extra}"
+
+
+TESTED = Environment()
+LOWEST = Environment(".venv-lowest")
+NEWEST = Environment(".venv-newest")
+OPTIONS = {"--lowest": LOWEST, "--newest": NEWEST}
+
+
+def main(arguments: Sequence[str]) -> None:
     """Install what is missing.
 
     Args:
-        extras: Names of optional dependencies in `pyproject.toml`.
+        arguments: Names of optional dependencies in `pyproject.toml`, after an option if any.
     """
-    if _is_installed(extras):
+    environment = OPTIONS.get(arguments[0], TESTED)
+    extras = [argument for argument in arguments if argument not in OPTIONS]
+    if _is_installed(environment, extras):
         return
-    with _lock():
+    with _lock(environment):
         # Another start may have done it while this one waited.
-        if not _is_installed(extras):
-            _make_environment()
-            _install(extras)
-
-
-def _venv() -> Path:
-    return ROOT / ".venv"
-
-
-def _python() -> Path:
-    return _venv() / "bin" / "python"
-
-
-def _stamp(extra: str) -> Path:
-    return _venv() / f".installed-{extra}"
+        if not _is_installed(environment, extras):
+            _make(environment)
+            _install(environment, extras)
 
 
 def _wanted() -> str:
@@ -74,15 +91,18 @@ def _wanted() -> str:
     return wanted.hexdigest()
 
 
-def _is_installed(extras: Sequence[str]) -> bool:
-    stamps = [_stamp(extra) for extra in extras]
-    return _python().exists() and all(s.exists() and s.read_text() == _wanted() for s in stamps)
+def _is_installed(environment: Environment, extras: Sequence[str]) -> bool:
+    # What is newest changes without us.
+    if environment is NEWEST or not environment.python.exists():
+        return False
+    stamps = [environment.stamp(extra) for extra in extras]
+    return all(s.exists() and s.read_text() == _wanted() for s in stamps)
 
 
 @contextlib.contextmanager
-def _lock() -> Iterator[None]:
+def _lock(environment: Environment) -> Iterator[None]:
     """Let one start at a time install; the system frees the lock of one that was killed."""
-    with (ROOT / ".venv.lock").open("w") as lock:
+    with (ROOT / f"{environment.name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -91,20 +111,22 @@ def _lock() -> Iterator[None]:
         yield
 
 
-def _make_environment() -> None:
-    if _works(_python(), "import sys, pip; sys.exit(sys.version_info < (3, 10))"):
+def _make(environment: Environment) -> None:
+    if _works(environment.python, "import sys, pip; sys.exit(sys.version_info < (3, 10))"):
         return
-    if _works(_python(), "import sys; sys.exit(sys.version_info >= (3, 10))"):
-        raise SetupError(f"{_venv()} has a Python older than 3.10; remove it and start again.")
+    if _works(environment.python, "import sys; sys.exit(sys.version_info >= (3, 10))"):
+        raise SetupError(
+            f"{environment.directory} has a Python older than 3.10; remove it and start again."
+        )
     free = shutil.disk_usage(ROOT).free
     if free < NEEDED_BYTES:
         raise SetupError(
             f"the disk is full: an environment needs about {NEEDED_BYTES >> 30} GB in {ROOT}, "
             f"{free / 2**30:.1f} GB are free."
         )
-    _say(f"making {_venv()} with Python {sys.version.split()[0]} …")
+    _say(f"making {environment.directory} with Python {sys.version.split()[0]} …")
     # Clears the half-made one of a start that was killed.
-    command = [sys.executable, "-m", "venv", "--clear", str(_venv())]
+    command = [sys.executable, "-m", "venv", "--clear", str(environment.directory)]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode:
         raise SetupError(
@@ -113,18 +135,41 @@ def _make_environment() -> None:
         )
 
 
-def _install(extras: Sequence[str]) -> None:
+def _install(environment: Environment, extras: Sequence[str]) -> None:
     _say(f"installing {', '.join(extras)} requirements; the first time takes some minutes …")
-    command = [str(_python()), "-m", "pip", "install", "--disable-pip-version-check"]
-    command += ["--editable", f"{ROOT}[{','.join(extras)}]"]
+    project = ["--editable", f"{ROOT}[{','.join(extras)}]"]
+    if environment is not TESTED:
+        # Where nothing is pinned, an old pip downloads everything that it considers.
+        _pip(environment, "--upgrade", "pip")
+    _pip(environment, *project, *_versions(environment))
+    for extra in extras:
+        environment.stamp(extra).write_text(_wanted())
+    _say("ready.")
+
+
+def _versions(environment: Environment) -> list[str]:
+    """What has pip choose them."""
+    if environment is NEWEST:
+        return ["--pre", "--upgrade", "--upgrade-strategy", "eager"]
+    if environment is LOWEST:
+        return ["--constraint", str(_lowest(environment))]
     # torch by name, to have pip settle on the tested version before anything else asks for one.
-    command += ["--constraint", str(ROOT / "constraints.txt"), "torch"]
-    output = _run_and_show(command)
+    return ["--constraint", str(ROOT / "constraints.txt"), "torch"]
+
+
+def _lowest(environment: Environment) -> Path:
+    _pip(environment, "--no-deps", "--editable", str(ROOT))
+    constraints = environment.directory / "lowest.txt"
+    command = [environment.python, ROOT / "scripts" / "_lowest.py"]
+    constraints.write_text(subprocess.run(command, stdout=-1, text=True, check=True).stdout)
+    return constraints
+
+
+def _pip(environment: Environment, *arguments: str) -> None:
+    command = [str(environment.python), "-m", "pip", "install", "--disable-pip-version-check"]
+    output = _run_and_show([*command, *arguments])
     if output is not None:
         raise SetupError(f"installing failed: {_cause(output)}. Start again to go on from here.")
-    for extra in extras:
-        _stamp(extra).write_text(_wanted())
-    _say("ready.")
 
 
 def _run_and_show(command: Sequence[str]) -> str | None:

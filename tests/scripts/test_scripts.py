@@ -25,26 +25,35 @@ def checkout(tmp_path: Path) -> Path:
     return copy
 
 
-@pytest.fixture
-def setup(checkout: Path) -> ModuleType:
-    """`scripts/_setup.py` of that checkout."""
-    spec = importlib.util.spec_from_file_location("_setup", checkout / "scripts" / "_setup.py")
+def load(script: Path) -> ModuleType:
+    """A script as a module."""
+    spec = importlib.util.spec_from_file_location(script.stem, script)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[script.stem] = module  # where dataclasses look for it
     spec.loader.exec_module(module)
     return module
 
 
-def install_stand_in(checkout: Path, setup: ModuleType, *extras: str) -> None:
-    """Stamp an environment whose Python prints what it is called with."""
+@pytest.fixture
+def setup(checkout: Path) -> ModuleType:
+    """`scripts/_setup.py` of that checkout."""
+    return load(checkout / "scripts" / "_setup.py")
+
+
+def install_stand_in(
+    checkout: Path, setup: ModuleType, *extras: str, environment: str = ".venv"
+) -> Path:
+    """Stamp an environment whose Python prints what it is called with, and return that."""
     program = f"#!{sys.executable}\nimport os, sys\nprint(os.getcwd(), *sys.argv[1:], sep='|')\n"
-    bin_ = checkout / ".venv" / "bin"
-    bin_.mkdir(parents=True, exist_ok=True)
-    (bin_ / "python").write_text(program)
-    (bin_ / "python").chmod(0o755)
+    python = checkout / environment / "bin" / "python"
+    python.parent.mkdir(parents=True, exist_ok=True)
+    python.write_text(program)
+    python.chmod(0o755)
     for extra in extras:
-        (checkout / ".venv" / f".installed-{extra}").write_text(setup._wanted())
+        (checkout / environment / f".installed-{extra}").write_text(setup._wanted())
+    return python
 
 
 def call(
@@ -76,18 +85,17 @@ def test_a_second_start_installs_nothing_and_passes_arguments_from_any_directory
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
 def test_a_changed_file_calls_for_installing(name: str, checkout: Path, setup: ModuleType) -> None:
     install_stand_in(checkout, setup, "train")
-    assert setup._is_installed(["train"])
-    assert not setup._is_installed(["train", "test"])
+    assert setup._is_installed(setup.TESTED, ["train"])
+    assert not setup._is_installed(setup.TESTED, ["train", "test"])
 
     with (checkout / name).open("a") as file:
         file.write("# changed\n")
 
-    assert not setup._is_installed(["train"])
+    assert not setup._is_installed(setup.TESTED, ["train"])
 
 
 def test_every_check_runs_and_any_failure_counts(checkout: Path, setup: ModuleType) -> None:
-    install_stand_in(checkout, setup, "train", "test")
-    python = checkout / ".venv" / "bin" / "python"
+    python = install_stand_in(checkout, setup, "train", "test")
     python.write_text('#!/usr/bin/env bash\necho "$@"\n[[ $2 != mypy ]]\n')
 
     done = call(checkout / "scripts" / "test", "-m", "not slow", cwd=Path("/"), CI="")
@@ -101,6 +109,69 @@ def test_every_check_runs_and_any_failure_counts(checkout: Path, setup: ModuleTy
         "-m mypy",
     ]
     assert done.stderr.splitlines()[-1] == "gramscope: failed: mypy"
+
+
+def test_other_versions_have_an_environment_of_their_own(
+    checkout: Path, setup: ModuleType, tmp_path: Path
+) -> None:
+    install_stand_in(checkout, setup, "train", "test", environment=".venv-lowest")
+
+    done = call(checkout / "scripts" / "test", "--lowest", "a", "-k", "b c", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{checkout}|{checkout}/scripts/_matrix.py|--lowest|a|-k|b c\n"
+    assert not (checkout / ".venv").exists()
+
+
+def test_what_is_newest_is_asked_for_at_every_start(checkout: Path, setup: ModuleType) -> None:
+    python = install_stand_in(checkout, setup, "train", "test", environment=".venv-newest")
+    python.write_text('#!/usr/bin/env bash\necho Installing "$@"\n')
+
+    done = call(checkout / "scripts" / "test", "--newest", "a", cwd=checkout)
+
+    assert done.returncode == 0
+    pip = "Installing -m pip install --disable-pip-version-check"
+    assert [line for line in done.stderr.splitlines() if pip in line] == [
+        f"  {pip} --upgrade pip",
+        f"  {pip} --editable {checkout}[train,test] --pre --upgrade --upgrade-strategy eager"[:102],
+    ]
+    assert done.stdout == f"Installing {checkout}/scripts/_matrix.py --newest a\n"
+
+
+def test_the_lowest_versions_are_those_of_the_ranges(checkout: Path) -> None:
+    lowest = load(checkout / "scripts" / "_lowest.py").lowest
+
+    assert lowest(
+        [
+            "hydra-core<1.6,>=1.3",
+            "numpy>=1.24",
+            "lightning<3,>=2.2; extra == 'test'",
+            "tomli>=2; python_version < '3.11' and extra == 'test'",
+            "hydra-gramscope[slurm,ray]; extra == 'test'",
+        ]
+    ) == ["hydra-core==1.3", "numpy==1.24", "lightning==2.2", "tomli==2"]
+    with pytest.raises(ValueError, match=r"lower bound but got .rich<14; python"):
+        lowest(["rich<14; python_version >= '3'"])
+
+
+def test_the_lowest_versions_are_installed_as_constraints(
+    checkout: Path, setup: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = install_stand_in(checkout, setup, environment=".venv-lowest")
+    python.write_text("#!/usr/bin/env bash\n[[ $1 != *_lowest.py ]] || echo torch==2.2\n")
+    calls: list[list[str]] = []
+    monkeypatch.setattr(setup, "_run_and_show", lambda command: calls.append(command[5:]))
+
+    setup.main(["--lowest", "test"])
+
+    constraints = checkout / ".venv-lowest" / "lowest.txt"
+    assert calls == [
+        ["--upgrade", "pip"],
+        ["--no-deps", "--editable", str(checkout)],
+        ["--editable", f"{checkout}[test]", "--constraint", str(constraints)],
+    ]
+    assert constraints.read_text() == "torch==2.2\n"
+    assert setup._is_installed(setup.LOWEST, ["test"])
 
 
 def test_ci_runs_the_same(checkout: Path, setup: ModuleType) -> None:

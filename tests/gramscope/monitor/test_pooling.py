@@ -88,8 +88,12 @@ def test_a_sequence_comes_first_where_only_that_can_be(
 
 def test_parts_of_rows_are_refused_and_whole_rows_are_taken_as_plain_tensors() -> None:
     from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.tensor import Replicate, Shard, distribute_tensor
     from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    try:
+        from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+    except ImportError:  # before torch 2.5
+        from torch.distributed._tensor import Replicate, Shard, distribute_tensor
 
     torch.distributed.init_process_group("fake", rank=0, world_size=2, store=FakeStore())
     try:
