@@ -13,10 +13,11 @@ from typing import Any
 from typing_extensions import override
 
 from gramscope.callbacks._lightning import Callback, rank_zero_info
+from gramscope.callbacks.agreement import Agreement, Plan
 from gramscope.callbacks.cadence import Cadence
 from gramscope.callbacks.cost import Cost
 from gramscope.callbacks.ending import Ending
-from gramscope.callbacks.findings import findings, verdict
+from gramscope.callbacks.findings import findings, last_numbers, verdict
 from gramscope.callbacks.loggers import Publisher
 from gramscope.callbacks.meeting import make_engine, root_of, said_if_long
 from gramscope.callbacks.monitors import (
@@ -28,11 +29,11 @@ from gramscope.callbacks.monitors import (
 from gramscope.callbacks.parcel import Parcel
 from gramscope.callbacks.seen import Seen
 from gramscope.callbacks.source import FeatureSource
-from gramscope.callbacks.stopping import Stopping
 from gramscope.config import reminder
 from gramscope.config.callbacks import MonitorConfig, watching
 from gramscope.config.names import Names, names, same
 from gramscope.diagnosis import State
+from gramscope.events import Event
 from gramscope.events.files import directory_of
 from gramscope.monitor import Engine, Monitor
 from gramscope.monitor.boundary import guarded
@@ -60,6 +61,7 @@ class _Fit:
 
     monitor: Monitor
     publisher: Publisher
+    agreement: Agreement
     cadence: Cadence
     source: FeatureSource
     at_exit: Finalize
@@ -89,6 +91,7 @@ class MonitorCallback(Callback):
         self._parcel = Parcel()
         self._root = ""
         self._meeting = ""
+        self._plan: Plan = (None, False)
         self._said: set[str] = set()
         self._monitor: Monitor | None = None
         self._fit: _Fit | None = None
@@ -180,6 +183,8 @@ class MonitorCallback(Callback):
         if cost := self.overhead_ms:
             line += f"; training thread {cost['median']:.2f} ms an event (median)"
             line += f", {cost['max']:.2f} ms (max)"
+        if numbers := last_numbers(self.latest):
+            line += f"; last numbers: {numbers}"
         return f"{line}; diagnosis {self.diagnosis}" if self._seen.account.memory else line
 
     @property
@@ -232,7 +237,6 @@ class MonitorCallback(Callback):
     @guarded(by="stay_off")
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         if self._fit is None:
-            Stopping.join(trainer)  # first: whatever fails, every rank takes part in that
             self._meet(trainer)
             self._fit = self._start(trainer, pl_module)
 
@@ -260,7 +264,8 @@ class MonitorCallback(Callback):
         if self._fit is not None:
             with self._seen.cost:
                 self._end_batch(self._fit, trainer, outputs)
-            self._publish(self._fit)
+            self._publish(self._fit, self._fit.monitor.finished())
+            self._fit.agreement.show(trainer)
 
     @override
     @guarded()
@@ -329,9 +334,11 @@ class MonitorCallback(Callback):
     def _meet(self, trainer: Any) -> None:
         """What all ranks do together before a fit, once, whatever happens on one of them."""
         if not self._meeting:
-            mine = (root_of(trainer), secrets.token_hex(4))
+            mine = (root_of(trainer), secrets.token_hex(4), Agreement.plan(trainer))
             with said_if_long(trainer.global_rank, self.config.what):
-                self._root, self._meeting = trainer.strategy.broadcast(mine, src=0)
+                told = trainer.strategy.broadcast(mine, src=0)
+            self._root, self._meeting, self._plan = told
+        Agreement.join(trainer, self._plan)  # whatever fails from here on, this rank takes part
 
     def _start(self, trainer: Any, pl_module: Any) -> _Fit | None:
         siblings = watching(trainer.callbacks)
@@ -350,7 +357,8 @@ class MonitorCallback(Callback):
         source = FeatureSource(trainer, pl_module, self.config, self._monitor, seen.cost)
         cadence = Cadence(self.config.log_every_n_steps, self.config.metrics_every_n_steps)
         at_exit = Finalize(None, self.break_off, exitpriority=0)
-        return _Fit(self._monitor, publisher, cadence, source, at_exit)
+        agreement = Agreement.join(trainer, self._plan)
+        return _Fit(self._monitor, publisher, agreement, cadence, source, at_exit)
 
     def _make_monitor(self, trainer: Any, engine: Engine, publisher: Publisher) -> Monitor:
         config, seen = self.config, self._seen
@@ -370,10 +378,11 @@ class MonitorCallback(Callback):
             self._hand_over(fit, fit.trouble or capture)
             fit.trouble = None
 
-    def _publish(self, fit: _Fit) -> None:
-        for event in fit.monitor.finished():
+    def _publish(self, fit: _Fit, events: list[Event]) -> None:
+        for event in events:
             if event.state is not None and event.state.name in self.config.stop_on:
                 fit.end = fit.end or event.state
+            fit.agreement.take(event, self._seen.names.prefix)
 
     def _advance(self, fit: _Fit, trainer: Any) -> bool:
         """Whether an optimizer step was completed; notes it if that is due."""
@@ -422,12 +431,14 @@ class MonitorCallback(Callback):
                 fit.source.stop()
         finally:
             if monitor is not None:
-                monitor.close(timeout_s)
+                last = monitor.close(timeout_s)
             if engine is not None:
                 engine.leave(for_all=False)
         if monitor is not None and monitor.is_root:
             log.info("%s", self.summary)
             self._parcel.send(self._seen.as_json())
+        if fit is not None:
+            self._publish(fit, last)
 
 
 def _of_what(config: MonitorConfig) -> dict[str, Any]:
