@@ -12,10 +12,11 @@ from typing import Any
 from typing_extensions import override
 
 from gramscope.callbacks._lightning import Callback, rank_zero_info
+from gramscope.callbacks.agreement import Agreement, Plan
 from gramscope.callbacks.cadence import Cadence
 from gramscope.callbacks.cost import Cost
 from gramscope.callbacks.ending import Ending
-from gramscope.callbacks.findings import findings, verdict
+from gramscope.callbacks.findings import findings, last_numbers, verdict
 from gramscope.callbacks.fit import Fit
 from gramscope.callbacks.loggers import Publisher
 from gramscope.callbacks.meeting import make_engine, root_of, said_if_long
@@ -30,11 +31,11 @@ from gramscope.callbacks.rehearsal import Rehearsal
 from gramscope.callbacks.saying import say
 from gramscope.callbacks.seen import Seen
 from gramscope.callbacks.source import FeatureSource
-from gramscope.callbacks.stopping import Stopping
 from gramscope.config import reminder
 from gramscope.config.callbacks import Capture, MonitorConfig, watching
 from gramscope.config.names import names, same
 from gramscope.diagnosis import State
+from gramscope.events import Event
 from gramscope.events.files import directory_of
 from gramscope.monitor import Engine, Monitor
 from gramscope.monitor.boundary import guarded
@@ -72,6 +73,7 @@ class MonitorCallback(Callback):
         self._parcel = Parcel()
         self._root = ""
         self._meeting = ""
+        self._plan: Plan = (None, False)
         self._said: set[str] = set()
         self._monitor: Monitor | None = None
         self._fit: Fit | None = None
@@ -163,6 +165,8 @@ class MonitorCallback(Callback):
         if cost := self.overhead_ms:
             line += f"; training thread {cost['median']:.2f} ms an event (median)"
             line += f", {cost['max']:.2f} ms (max)"
+        if numbers := last_numbers(self.latest):
+            line += f"; last numbers: {numbers}"
         return f"{line}; diagnosis {self.diagnosis}" if self._seen.account.memory else line
 
     @property
@@ -216,7 +220,6 @@ class MonitorCallback(Callback):
     @guarded(by="stay_off")
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         if self._fit is None:
-            Stopping.join(trainer)  # first: whatever fails, every rank takes part in that
             self._meet(trainer)
             self._fit = self._start(trainer, pl_module)
 
@@ -242,7 +245,8 @@ class MonitorCallback(Callback):
     ) -> None:
         if self._fit is not None:
             self._fit.end_batch(trainer, outputs)
-            self._publish(self._fit)
+            self._publish(self._fit, self._fit.monitor.finished())
+            self._fit.agreement.show(trainer)
 
     @override
     @guarded()
@@ -307,9 +311,11 @@ class MonitorCallback(Callback):
     def _meet(self, trainer: Any) -> None:
         """What all ranks do together before a fit, once, whatever happens on one of them."""
         if not self._meeting:
-            mine = (root_of(trainer), secrets.token_hex(4))
+            mine = (root_of(trainer), secrets.token_hex(4), Agreement.plan(trainer))
             with said_if_long(trainer.global_rank, self.config.what):
-                self._root, self._meeting = trainer.strategy.broadcast(mine, src=0)
+                told = trainer.strategy.broadcast(mine, src=0)
+            self._root, self._meeting, self._plan = told
+        Agreement.join(trainer, self._plan)  # whatever fails from here on, this rank takes part
 
     def _start(self, trainer: Any, pl_module: Any) -> Fit | None:
         siblings = watching(trainer.callbacks)
@@ -330,7 +336,10 @@ class MonitorCallback(Callback):
         extra = self.config.capture == Capture.extra_forward.value
         rehearsal = Rehearsal(source, self._monitor, extra=extra)
         at_exit = Finalize(None, self.break_off, exitpriority=0)
-        return Fit(self._monitor, publisher, cadence, source, rehearsal, seen.cost, at_exit)
+        agreement = Agreement.join(trainer, self._plan)
+        return Fit(
+            self._monitor, publisher, agreement, cadence, source, rehearsal, seen.cost, at_exit
+        )
 
     def _make_monitor(self, trainer: Any, engine: Engine, publisher: Publisher) -> Monitor:
         config, seen = self.config, self._seen
@@ -342,10 +351,11 @@ class MonitorCallback(Callback):
         shared = {"account": seen.account, "engine": engine}
         return monitor_for(config, publisher, seen.names, save_dir, **shared)
 
-    def _publish(self, fit: Fit) -> None:
-        for event in fit.monitor.finished():
+    def _publish(self, fit: Fit, events: list[Event]) -> None:
+        for event in events:
             if event.state is not None and event.state.name in self.config.stop_on:
                 fit.end = fit.end or event.state
+            fit.agreement.take(event, self._seen.names.prefix)
 
     @property
     def asks_to_stop(self) -> State | None:
@@ -376,17 +386,20 @@ class MonitorCallback(Callback):
         engine, self.engine = self.engine, None
         monitor, self._monitor = self._monitor, None
         self._root = self._meeting = ""
+        last: list[Event] = []
         try:
             if fit is not None:
                 fit.stop()
         finally:
             if monitor is not None:
-                monitor.close(timeout_s)
+                last = monitor.close(timeout_s)
             if engine is not None:
                 engine.leave(for_all=False)
         if monitor is not None and monitor.is_root:
             say(self.summary)
             self._parcel.send(self._seen.as_json())
+        if fit is not None:
+            self._publish(fit, last)
 
 
 def _of_what(config: MonitorConfig) -> dict[str, Any]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gramscope.config.callbacks import MonitorConfig
+from gramscope.diagnosis import NUMBERS, number_of, with_ceiling
 
-__all__ = ["findings", "verdict"]
+__all__ = ["findings", "last_numbers", "verdict"]
+
+_MOST = 5
+"""Numbers in a line."""
 
 
 def verdict(diagnosis: str, text: str) -> list[tuple[str, str]]:
@@ -18,6 +22,14 @@ def verdict(diagnosis: str, text: str) -> list[tuple[str, str]]:
     """
     said = diagnosis if diagnosis == "healthy" else text
     return [("diagnosis", said)] if text else []
+
+
+def last_numbers(latest: Mapping[str, float]) -> str:
+    """The headlines among an event's numbers, in a line."""
+    headlines = [number for number in NUMBERS.values() if number.headline]
+    keys = [key for number in headlines for key in latest if number_of(key) is number]
+    said = [f"{key} {with_ceiling(key, latest)}" for key in keys[:_MOST]]
+    return ", ".join([*said, "…"][: len(keys)])
 
 
 def findings(config: MonitorConfig, latest: Mapping[str, float]) -> list[tuple[str, str]]:

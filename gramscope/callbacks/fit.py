@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from multiprocessing.util import Finalize
 from typing import Any
 
+from gramscope.callbacks.agreement import Agreement
 from gramscope.callbacks.cadence import Cadence, last_step
 from gramscope.callbacks.cost import Cost
 from gramscope.callbacks.loggers import Publisher
@@ -32,6 +33,7 @@ class Fit:
 
     monitor: Monitor
     publisher: Publisher
+    agreement: Agreement
     cadence: Cadence
     source: FeatureSource
     rehearsal: Rehearsal

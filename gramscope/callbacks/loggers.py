@@ -19,7 +19,7 @@ import PIL.Image
 from gramscope.diagnosis import State
 from gramscope.events import Event, Reason
 
-__all__ = ["Publisher", "takes_images"]
+__all__ = ["Publisher", "numbers_of", "takes_images"]
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Publisher:
         step = self.axis.pop(event.step, event.step)
         if self._alert and event.state is not None and event.change is not None:
             self._announce(event, event.state)
-        scalars = {f"{self._prefix}/{name}": value for name, value in _scalars(event).items()}
+        scalars = {f"{self._prefix}/{name}": value for name, value in numbers_of(event).items()}
         if not event.logged and not scalars:
             return
         taken = [self._hand_over(logger, event, scalars, step) for logger in self._loggers]
@@ -113,7 +113,7 @@ class Publisher:
             log.warning("%s at step %d; training goes on.", failure, event.step)
 
 
-def _scalars(event: Event) -> dict[str, float]:
+def numbers_of(event: Event) -> dict[str, float]:
     """The numbers of a logged event, and the state's code of any that has one."""
     state = {} if event.state is None else {"diagnosis": event.state.code}
     return {**(event.metrics if event.logged else {}), **state}

@@ -93,8 +93,8 @@ def summary(trainer: pl.Trainer, outcome: str) -> Iterator[tuple[str, str]]:
 def _final_numbers(trainer: pl.Trainer) -> Iterator[tuple[str, float]]:
     metrics = trainer.callback_metrics
     for name in sorted(metrics):
-        # `x` is there beside `x_step` and `x_epoch`.
-        if not name.endswith(("_step", "_epoch")):
+        # `x` is there beside `x_step` and `x_epoch`; monitors say theirs themselves.
+        if not name.endswith(("_step", "_epoch")) and not name.startswith("representation/"):
             yield name, float(metrics[name])
 
 

@@ -220,7 +220,7 @@ def test_stop_on_ends_training_after_a_checkpoint(
     assert "f: complete collapse since step 6" in said
     assert str(path.parent) in said
     kinds = {type(c).__name__ for c in run.callbacks}
-    assert not kinds & {"Stopping", "Ending"}
+    assert not kinds & {"Agreement", "Ending"}
 
 
 def test_min_steps_are_respected(tmp_path: Path) -> None:
