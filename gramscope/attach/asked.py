@@ -143,11 +143,11 @@ _PLACES = {f"callbacks.{name}" for name in (*PRESETS, COLLAPSE_MONITOR, "gramsco
 def _say_what_is_misspelt(config: Any) -> None:
     """`+callback=gram_teacher`, to which nobody objects."""
     for key, node in children(config):
-        listed = [child._value() for _, child in children(node)]
-        names = listed or [node._value()]
         if key != "callbacks" and get_close_matches(key, ["callbacks"], cutoff=0.85):
+            nodes = [child for _, child in children(node)]
+            names = [str(one._value()) for one in nodes or [node]]
             if all(name in entries()["callbacks"] for name in names):
-                value = f"[{','.join(names)}]" if listed else names[0]
+                value = f"[{','.join(names)}]" if nodes else names[0]
                 _say(_MISSPELT.format(key=key, value=value))
 
 

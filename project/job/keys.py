@@ -45,7 +45,8 @@ def _check(config: DictConfig) -> None:
         key = re.split(r"[^\w-]", text)[0]
         close = [] if key in known else get_close_matches(key, known, n=1, cutoff=0.85)
         if close:
-            meant = f"{'+' * (close[0] in _ADDED)}{close[0]}{text.removeprefix(key)}"
+            plus = "+" * (close[0] in _ADDED and text != key)
+            meant = f"{plus}{close[0]}{text.removeprefix(key)}"
             raise SystemExit(f"The job has no key `{key}`. Did you mean `{meant}`?")
 
 
