@@ -52,7 +52,7 @@ def test_a_misspelt_key_of_an_experiment_is_refused(tmp_path: Path) -> None:
     text = "# @package _global_\ncallback: {gram: {max_samples: 3}}"
     (tmp_path / "experiment" / "mine.yaml").write_text(text)
 
-    with pytest.raises(SystemExit, match="no key `callback`. Did you mean `callbacks`"):
+    with pytest.raises(SystemExit, match=r"no key `callback`\. Did you mean `callbacks`"):
         start(f"hydra.searchpath=[file://{tmp_path}]", "experiment=mine")
 
 
