@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Iterator, MutableSequence
+from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -17,7 +18,13 @@ from gramscope.config.environment import wanted
 from gramscope.config.instantiate import build
 from gramscope.config.names import same
 from gramscope.config.nodes import children, is_preset
-from gramscope.config.presets import COLLAPSE_MONITOR, PRESETS, SUB_GROUPS, is_gram_target
+from gramscope.config.presets import (
+    COLLAPSE_MONITOR,
+    PRESETS,
+    SUB_GROUPS,
+    entries,
+    is_gram_target,
+)
 from gramscope.config.settings import helps
 
 __all__ = ["missing"]
@@ -34,6 +41,11 @@ _NO_BAR = (
 _TAKEN = (
     "{place} was composed, and the `{parent}: null` that comes later has taken it away; put what "
     "says so (often it is `_self_`) earlier in the defaults list."
+)
+
+_MISSPELT = (
+    "{key}={value} gives the config a key `{key}`, and no preset. "
+    "Did you mean `+callbacks={value}`?"
 )
 
 _instantiates: Any = None
@@ -103,6 +115,7 @@ def _wanted() -> list[tuple[str, Any]]:
 def _composed() -> Iterator[tuple[str, Any]]:
     """What presets have put into the config of the Hydra job under way."""
     config = job_config()
+    _say_what_is_misspelt(config)
     _say_what_has_no_preset(config)
     _say_what_was_taken_away(config)
     for key, node in children(config):
@@ -125,6 +138,17 @@ def _target(node: Any) -> Any:
 
 _PLACES = {f"callbacks.{name}" for name in (*PRESETS, COLLAPSE_MONITOR, "gramscope")}
 """Where presets are in a config that was saved and is run again."""
+
+
+def _say_what_is_misspelt(config: Any) -> None:
+    """`+callback=gram_teacher`, to which nobody objects."""
+    for key, node in children(config):
+        if key != "callbacks" and get_close_matches(key, ["callbacks"], cutoff=0.85):
+            nodes = [child for _, child in children(node)]
+            names = [str(one._value()) for one in nodes or [node]]
+            if all(name in entries()["callbacks"] for name in names):
+                value = f"[{','.join(names)}]" if nodes else names[0]
+                _say(_MISSPELT.format(key=key, value=value))
 
 
 def _say_what_has_no_preset(config: Any) -> None:

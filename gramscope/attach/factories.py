@@ -42,9 +42,18 @@ def _is_anything_asked() -> bool:
         return False
     from gramscope.attach.job import job_config
 
-    callbacks = getattr(job_config(), "_content", {}).get("callbacks")
-    names = getattr(callbacks, "_content", None)
-    return isinstance(names, dict) and any(str(name).startswith(_NAMES) for name in names)
+    config = getattr(job_config(), "_content", {})
+    nodes = getattr(config.get("callbacks"), "_content", None)
+    names = [*nodes] if isinstance(nodes, dict) else []
+    # Below a misspelt key the name of a preset is a text.
+    names += [text for node in config.values() for text in _texts(node)]
+    return any(str(name).startswith(_NAMES) for name in names)
+
+
+def _texts(node: Any) -> list[str]:
+    content = getattr(node, "_content", None)
+    values = [v._content for v in content] if isinstance(content, list) else [content]
+    return [value for value in values if isinstance(value, str)]
 
 
 def _for_trainer() -> list[Any]:

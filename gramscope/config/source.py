@@ -17,6 +17,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
+from hydra.errors import ConfigCompositionException
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
@@ -56,6 +57,8 @@ class PresetSource(ConfigSource):
         if not self.list(config_path, None):
             return False
         asked = _asked_for(config_path)
+        if asked is not None:
+            _refuse_a_number(asked)
         return asked is None or self._may_mean_us(asked)
 
     def is_config(self, config_path: str) -> bool:
@@ -132,6 +135,26 @@ def _is_close(name: object, options: Sequence[str]) -> bool:
     import difflib  # few applications come here
 
     return isinstance(name, str) and bool(difflib.get_close_matches(name, options, cutoff=0.85))
+
+
+def _refuse_a_number(override: Override) -> None:
+    """Say how a value is written that is no option, as in `gram/samples=64`.
+
+    Hydra takes none for a choice either, and only shows where in Hydra that was found.
+    """
+    from gramscope.config.presets import SUB_GROUPS
+
+    group = SUB_GROUPS.get(override.key_or_group)
+    value = override.value()
+    if group is None or override.is_delete() or not isinstance(value, (int, float, type(None))):
+        return
+    text = override.get_value_string()
+    node = override.package or "callbacks.gram"
+    other = "" if override.package else "; of another preset, with its name in the place of `gram`"
+    raise ConfigCompositionException(
+        f"Expected {override.key_or_group} to be one of {', '.join(map(repr, group.options))}, "
+        f"but got {text}. Another value is written {node}.{group.parameter}={text}{other}."
+    )
 
 
 @cache

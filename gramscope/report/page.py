@@ -21,7 +21,7 @@ class Column:
 
     def __init__(self, metric: str) -> None:
         self.metric = metric
-        self.heads = ["final", *bad_ends(metric)]
+        self.heads = {"final": "final", **bad_ends(metric)}
         self.number = number_of(metric)
 
     @property
@@ -32,13 +32,13 @@ class Column:
     def texts(self, row: Row) -> list[tuple[str, str]]:
         """Values as text, each with what is to be said below it: a ceiling, or the step."""
         summary = row.summary.get(self.metric)
-        points = [getattr(summary, head, None) for head in self.heads]
+        points = {head: getattr(summary, of, None) for head, of in self.heads.items()}
         return [
             (
                 format_number(self.metric, point[1]) if point else "—",
                 self._ceiling(row) if head == "final" else self._step(row, point),
             )
-            for head, point in zip(self.heads, points, strict=True)
+            for head, point in points.items()
         ]
 
     def _ceiling(self, row: Row) -> str:

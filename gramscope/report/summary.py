@@ -1,4 +1,4 @@
-"""What a run's metrics came to: the last value and the worst."""
+"""What a run's metrics came to: the last value, and the worst or the range."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from gramscope.report.history import History
 
 __all__ = ["MetricSummary", "bad_ends", "summarise"]
 
-_ENDS = {"low": ["smallest"], "high": ["largest"], "both": ["smallest", "largest"], None: []}
+_ENDS = {
+    "low": {"worst": "smallest"},
+    "high": {"worst": "largest"},
+    # Which of the two is worse depends on other numbers.
+    "both": {"min": "smallest", "max": "largest"},
+    None: {},
+}
 
 
 @dataclass(frozen=True)
@@ -27,14 +33,14 @@ class MetricSummary:
         return self.smallest[1] if self.smallest[1] == self.largest[1] else None
 
 
-def bad_ends(metric: str) -> list[str]:
-    """Which of `smallest` and `largest` can be the worst of a metric."""
+def bad_ends(metric: str) -> dict[str, str]:
+    """Headings of a metric's bad ends, by the table of numbers, and what they are of a summary."""
     number = number_of(metric)
     return _ENDS[number.bad if number else "both"]
 
 
 def summarise(history: History) -> dict[str, MetricSummary]:
-    """Every metric of a run by name; the worst counts skipped steps too."""
+    """Every metric of a run by name; the extremes count skipped steps too."""
     logged = history.logged
     summaries = {}
     for metric in {name for event in history.events.values() for name in event.metrics}:

@@ -62,14 +62,14 @@ def _columns(sweep: Sweep) -> Iterator[tuple[str, _Texts]]:
 
 def _number_columns(metric: str, rows: Sequence[Row]) -> Iterator[tuple[str, _Texts]]:
     number, ends = number_of(metric), bad_ends(metric)
-    worst = [_worst(metric, row, ends) for row in rows]
+    worst = [_worst(metric, row, [*ends.values()]) for row in rows]
     if number is not None and number.sound is not None:
         yield metric, worst
         return
     finals = [row.final for row in rows]
     yield metric, [with_ceiling(metric, f) if metric in f else _NOTHING for f in finals]
     if ends:
-        yield "worst" if len(ends) == 1 else "min..max", worst
+        yield "..".join(ends), worst
 
 
 def _worst(metric: str, row: Row, ends: _Texts) -> str:

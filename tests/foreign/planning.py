@@ -51,6 +51,9 @@ SHORT = {
     "[gram_teacher,gram_student]' trainer=ddp_cpu": (
         "callbacks.gram_teacher.log_every_n_steps=1 callbacks.gram_student.log_every_n_steps=2"
     ),
+    "experiment=sweep_koleo": (
+        "model.objective.head_koleo_weight=0.0,1.0 callbacks.gram.log_every_n_steps=3"
+    ),
     "experiment=sweep_features launch=": (
         "callbacks.gram.feature_key=teacher_cls_token,student_cls_token"
         " callbacks.gram.log_every_n_steps=3"

@@ -34,6 +34,7 @@ def test_each_job_of_a_sweep_is_a_wandb_run_of_its_own(run: Run) -> None:
     )
 
     assert "sweep-report multirun/day/time" in done.output
+    assert "has watched anything" not in done.output
     for number, feature in enumerate(FEATURES):
         job = done.sweep / str(number)
         recorded = wandb_run(job)
@@ -46,6 +47,18 @@ def test_each_job_of_a_sweep_is_a_wandb_run_of_its_own(run: Run) -> None:
         # One key for all, so that W&B overlays them, and nobody else's rows.
         assert sorted(wandb_images(job, "gram_matrix")) == [50, 100]
         assert statuses(job) == [(feature, 50, "logged"), (feature, 100, "logged")]
+
+
+def test_a_sweep_of_a_weight_trains_what_can_be_told_apart(commands: Commands) -> None:
+    planned = planning.plan("scripts/train experiment=sweep_koleo")
+    assert planned is not None
+
+    done = commands.run(*planned)
+
+    assert done.output
+    jobs = [events(done.sweep / str(number) / "gram") for number in range(2)]
+    assert [[(e["step"], e["status"]) for e in job] for job in jobs] == [[(3, "logged")]] * 2
+    assert jobs[0][0]["metrics"] != jobs[1][0]["metrics"]
 
 
 def test_a_grid_of_samples_and_frequency(run: Run) -> None:
@@ -140,7 +153,8 @@ def test_two_sweeps_do_not_share_a_directory(commands: Commands) -> None:
 
 @pytest.mark.parametrize("launch", ["joblib", "slurm", "slurm_local", "ray"])
 @pytest.mark.parametrize(
-    "experiment", ["gram_all", "optuna", "plain_list", "sweep_features", "sweep_samples"]
+    "experiment",
+    ["gram_all", "optuna", "plain_list", "sweep_features", "sweep_koleo", "sweep_samples"],
 )
 def test_every_experiment_composes_with_every_launcher(experiment: str, launch: str) -> None:
     assert composed_launcher(f"experiment={experiment}", f"launch={launch}")["_target_"]

@@ -14,9 +14,9 @@ from omegaconf.errors import MissingMandatoryValue
 _CONF = Path(__file__).parents[2] / "conf"
 
 
-def _compose(*overrides: str) -> DictConfig:
+def _compose(*overrides: str, hydra: bool = False) -> DictConfig:
     with initialize_config_dir(str(_CONF), version_base="1.3"):
-        return compose("train", overrides=list(overrides))
+        return compose("train", overrides=list(overrides), return_hydra_config=hydra)
 
 
 @pytest.mark.parametrize("size", ["tiny", "small", "base"])
@@ -56,3 +56,12 @@ def test_options_hold_no_unknown_reference(group: str) -> None:
     config = _compose()
 
     OmegaConf.to_container(config[group], resolve=True)
+
+
+@pytest.mark.parametrize("experiment", ["optuna", "sweep_features", "sweep_koleo", "sweep_samples"])
+def test_an_experiment_sweeps_what_the_job_has(experiment: str) -> None:
+    config = _compose(f"experiment={experiment}", hydra=True)
+
+    assert config.hydra.sweeper.params
+    for key in config.hydra.sweeper.params:
+        assert OmegaConf.select(config, key, throw_on_missing=True) is not None

@@ -266,6 +266,35 @@ def test_values_without_a_preset_are_told(
 
 
 @pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("+callback=gram_teacher", "+callbacks=gram_teacher"),
+        ("+callbak=[gram,gram_student]", "+callbacks=[gram,gram_student]"),
+    ],
+)
+def test_a_misspelt_group_is_told(
+    job: Compose, written: str, meant: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    job(written)
+
+    trainer(tmp_path, [])
+    trainer(tmp_path, [])
+
+    assert caplog.text.count(f"Did you mean `{meant}`?") == 1
+
+
+@pytest.mark.parametrize("own", ["+callback=gram_schmidt", "+method=gram", "+callback=[]"])
+def test_a_key_of_somebody_s_own_is_none_of_ours(
+    job: Compose, own: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    job(own)
+
+    trainer(tmp_path, [])
+
+    assert "gramscope" not in caplog.text
+
+
+@pytest.mark.parametrize(
     ("wanted", "expected"),
     [
         ("gram_teacher", [("teacher_cls_token", 128)]),

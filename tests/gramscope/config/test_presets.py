@@ -170,6 +170,28 @@ def test_a_misspelt_name_is_answered_with_the_names_there_are(
 
 
 @pytest.mark.parametrize(
+    ("overrides", "instead"),
+    [
+        (["+callbacks=gram", "gram/samples=64"], "callbacks.gram.max_samples=64;"),
+        (["gram/samples=64"], "callbacks.gram.max_samples=64;"),
+        (["+callbacks=gram", "+gram/frequency=50"], "callbacks.gram.log_every_n_steps=50;"),
+        (["+callbacks=gram", "gram/files=null"], "callbacks.gram.save_dir=null;"),
+        (
+            ["+callbacks=gram_teacher", "gram/samples@callbacks.gram_teacher=64"],
+            "callbacks.gram_teacher.max_samples=64.",
+        ),
+        (["+gramscope@watch=teacher", "gram/samples@watch=6.5"], "watch.max_samples=6.5."),
+    ],
+)
+def test_a_value_in_the_place_of_an_option_is_answered_with_its_parameter(
+    overrides: list[str], instead: str
+) -> None:
+    said = rf"to be one of 'default', .* Another value is written {re.escape(instead)}"
+    with pytest.raises(ConfigCompositionException, match=said):
+        callbacks(*overrides)
+
+
+@pytest.mark.parametrize(
     ("override", "said"),
     [
         ("callbacks.gram.max_sample=3", "Key 'max_sample' is not in struct"),

@@ -257,6 +257,8 @@ class TestNumbers:
             ("offdiag_std", "3"),
             ("events", "3"),
         ]
+        heads = [th.text for th in table.all("th", "number")]
+        assert heads[:5] == ["final", "worst", "final", "min", "max"]
         numbers = [td.text for td in table.all("tbody")[0].all("td", "number")]
         assert numbers[:2] == ["0.200", "0.900step 1"]
         assert numbers[2:5] == ["0.100", "0.100step 2", "0.500step 1"]
@@ -305,7 +307,7 @@ class TestNumbers:
 
         table, _ = shown.root.all("table", "numbers")
         heads = [th.text for th in table.all("th", "number")]
-        assert heads[:3] == ["final", "smallest", "logged"]
+        assert heads[:3] == ["final", "worst", "logged"]
         assert [td.text for td in table.all("td", "number")][:2] == ["3.2", "2.2step 1"]
         assert "rank: How many directions are in use. The smallest is the worst." in shown.text
         assert [cell.text for cell in shown.cells[0]] == ["step 1 rank 2.2", "step 2 rank 3.2"]

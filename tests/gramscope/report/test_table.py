@@ -7,6 +7,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -150,18 +151,34 @@ class TestMetrics:
 
         assert table_rows(printed())[0]["nonfinite_rows"] == "3"
 
+    @pytest.mark.parametrize(
+        ("bad", "heading", "value"),
+        [
+            ("low", "worst", "2.25"),
+            ("high", "worst", "3.25"),
+            ("both", "min..max", "2.25..3.25"),
+            (None, "logged", "3"),
+        ],
+    )
     def test_a_new_number_is_one_entry_of_the_table_of_numbers(
-        self, sweep: SweepDir, printed: Printed, monkeypatch: pytest.MonkeyPatch
+        self,
+        sweep: SweepDir,
+        printed: Printed,
+        monkeypatch: pytest.MonkeyPatch,
+        bad: Any,
+        heading: str,
+        value: str,
     ) -> None:
-        rank = Number("rank", "features", 1.0, 64.0, "low", "", "", headline=True, decimals=None)
+        rank = Number("rank", "features", 1.0, 64.0, bad, "", "", headline=True, decimals=None)
         monkeypatch.setitem(NUMBERS, "rank", rank)
-        sweep.job().log(1, metrics={"rank": 2.25}).log(2, metrics={"rank": 3.25})
+        job = sweep.job().log(1, metrics={"rank": 2.25}).log(2, metrics={"rank": 3.25})
+        job.log(3, metrics={"rank": 2.75})
 
         headings, _, values = (line.split() for line in printed().splitlines()[:3])
 
         at = headings.index("rank")
-        assert headings[at : at + 2] == ["rank", "worst"]
-        assert values[at : at + 2] == ["3.25", "2.25"]
+        assert headings[at : at + 2] == ["rank", heading]
+        assert values[at : at + 2] == ["2.75", value]
 
     def test_counts_reasons_and_the_last_step(self, sweep: SweepDir, printed: Printed) -> None:
         job = sweep.job().log(10, 20).skip(30, 40).skip(50, reason="shutdown; slow on 1 rank")
