@@ -35,7 +35,8 @@ class Looker:
         self.found = False
         """Whether the key has been there."""
         self._holder = holder
-        self._setting, self._patient = _patience(holder) if self.decides else ("", None)
+        patience: tuple[str, Any] = _patience(holder) if self.decides else ("", None)
+        self._setting, self._patient = patience
         self._own: Any = self._patient
 
     def wait(self) -> None:
