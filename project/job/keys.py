@@ -54,5 +54,5 @@ def _keys() -> Iterator[str]:
     """Keys of the primary config, and those that its defaults list brings."""
     primary: Any = OmegaConf.load(_PRIMARY)
     for entry in primary.pop("defaults"):
-        yield (next(iter(entry)) if isinstance(entry, DictConfig) else entry).partition("/")[0]
+        yield str(next(iter(entry)) if isinstance(entry, DictConfig) else entry).partition("/")[0]
     yield from primary

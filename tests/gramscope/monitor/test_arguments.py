@@ -125,7 +125,7 @@ def test_numbers_of_other_libraries_are_steps(tmp_path: Path, engine: Engine) ->
         (
             "f",
             None,
-            "no features 'f' in a NoneType; expected a tensor [N, D], or more dimensions (see pool)",
+            "no features 'f' in a NoneType; expected a tensor [N, D], or more dimensions",
         ),
         ("f", [[1.0, 2.0]], "no features 'f' in a list"),
         ("f", {"g": torch.eye(3)}, "no output has feature_key='f'; there is: g"),
