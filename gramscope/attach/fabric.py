@@ -19,6 +19,7 @@ from gramscope.callbacks.monitors import (
     publisher_for,
     warn_of_directory,
 )
+from gramscope.callbacks.saying import say, warn_too_short
 from gramscope.config import reminder
 from gramscope.config.callbacks import Calls, MonitorConfig
 from gramscope.config.names import names
@@ -108,7 +109,7 @@ class FabricGramMatrix:
         if monitor is not None:
             monitor.close()
             if monitor.is_root:
-                log.info("%s: %s", self.config.title, dict(monitor.outcomes))
+                self._sum_up(monitor)
 
     def recover(self, error: Exception, *_: Any, **__: Any) -> None:
         """Let a due step end as skipped."""
@@ -131,10 +132,19 @@ class FabricGramMatrix:
         if self._capture is not None and self._capture.offer(output, override=self._provisional):
             self._provisional = not root.training
 
+    def _sum_up(self, monitor: Monitor) -> None:
+        every = self.config.log_every_n_steps
+        say(f"{monitor.title}: {dict(monitor.outcomes)}")
+        if 0 < self._step < every:
+            setting = f"log_every_n_steps={every}"
+            warn_too_short(monitor.title, "has ended", self._step, every, setting)
+
+    def _is_due(self, step: int) -> bool:
+        return step % self.config.log_every_n_steps == 0
+
     def _listen(self) -> None:
-        """Listen to the step under way if it is due."""
-        due = (self._step + 1) % self.config.log_every_n_steps == 0
-        if not due or self._monitor is None:
+        """Listen to the step under way if it is due, or the first, which is looked at."""
+        if not (self._is_due(self._step + 1) or self._step == 0) or self._monitor is None:
             return
         self._disarm()
         self._provisional = True
@@ -155,7 +165,10 @@ class FabricGramMatrix:
             self._disarm()
             capture.join()
             capture.end_micro_batch()
-            self._monitor.submit(self._step, error or capture)
+            if self._is_due(self._step):
+                self._monitor.submit(self._step, error or capture)
+            else:
+                self._monitor.rehearsed(self._step, capture)
 
     def _find(self, root: nn.Module) -> Any:
         with suppress(FeatureError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from multiprocessing.util import Finalize
 from typing import Any
@@ -12,19 +11,13 @@ from gramscope.callbacks.cadence import Cadence, last_step
 from gramscope.callbacks.cost import Cost
 from gramscope.callbacks.loggers import Publisher
 from gramscope.callbacks.rehearsal import Rehearsal
+from gramscope.callbacks.saying import warn_too_short
 from gramscope.callbacks.source import FeatureSource
 from gramscope.diagnosis import State
 from gramscope.monitor import Monitor
 from gramscope.monitor.capture import StepCapture
 
 __all__ = ["Fit"]
-
-log = logging.getLogger(__name__)
-
-_TOO_SHORT = (
-    "%s: training %s at step %d, before the first step that is due, %d (%s): nothing is logged. "
-    "Lower it."
-)
 
 
 @dataclass
@@ -111,9 +104,7 @@ class Fit:
         if self.monitor.is_root and not self.is_told:
             self.is_told = True
             cadence = self.cadence
-            log.warning(
-                _TOO_SHORT, self.monitor.title, how, last, cadence.next_due, cadence.setting
-            )
+            warn_too_short(self.monitor.title, how, last, cadence.next_due, cadence.setting)
 
 
 def _logger_step(trainer: Any) -> int:

@@ -194,3 +194,18 @@ def test_the_next_fold_s_model_and_optimizer_take_over(loop: Loop, tmp_path: Pat
     loop.close()
 
     assert [(e["step"], e["n"]) for e in events(tmp_path)] == [(2, 5), (4, 6)]
+
+
+def test_the_first_step_is_looked_at_and_a_loop_that_was_too_short_is_told(
+    loop: Loop, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop.set_up()
+    loop.optimizer.zero_grad()
+    loop.fabric.backward(loop.net.module.layer(torch.randn(2, 8)).sum(), model=loop.net)
+    loop.optimizer.step()
+    loop.close()
+
+    looked_at, too_short = caplog.messages[-2:]
+    assert "gram_matrix at step 1: no output has feature_key='teacher_cls_token'" in looked_at
+    assert "has ended at step 1, before the first step that is due, 2" in too_short
+    assert not (tmp_path / "events.jsonl").exists()
