@@ -76,7 +76,7 @@ def test_every_callback_of_the_library_has_a_config() -> None:
     for module in pkgutil.walk_packages(gramscope.__path__, "gramscope."):
         importlib.import_module(module.name)
     ours = {c for c in _subclasses(Callback) if c.__module__.startswith("gramscope.")}
-    public = {c for c in ours if not c.__name__.startswith("_")}
+    public = {c for c in ours if "._" not in f"{c.__module__}.{c.__name__}"}
 
     assert {get_class(c._target_) for c in CONFIGS} == public - {MonitorCallback, Ending, Agreement}
 
