@@ -35,8 +35,9 @@ class Looker:
         self.found = False
         """Whether the key has been there."""
         self._holder = holder
-        self._setting, self._patient = _patience(holder) if self.decides else ("", None)
-        self._own: Any = self._patient
+        patience: tuple[str, Any] = _patience(holder) if self.decides else ("", None)
+        self._setting, self._patient = patience
+        self._own = self._patient
 
     def wait(self) -> None:
         """Have it pass by what is not there."""
