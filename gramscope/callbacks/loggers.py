@@ -6,11 +6,13 @@ logger's library is imported that the run does not use.
 
 from __future__ import annotations
 
+import inspect
 import io
 import logging
 import os
 import struct
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy
@@ -153,9 +155,17 @@ def _image_sender(logger: Any) -> Callable[[Any, Event, dict[str, float], int], 
         return _to_tensorboard
     if "MLFlowLogger" in names:
         return _to_mlflow
-    if callable(getattr(logger, "log_image", None)):  # modelled on WandbLogger
+    if _log_image_takes(logger, key="", images=[]):  # as that of WandbLogger
         return _to_log_image
     return None
+
+
+def _log_image_takes(logger: Any, **arguments: Any) -> bool:
+    """Whether a logger has a `log_image` that can be called so."""
+    with suppress(AttributeError, TypeError, ValueError):
+        inspect.signature(logger.log_image).bind(**arguments)
+        return True
+    return False
 
 
 def _to_wandb(logger: Any, event: Event, scalars: dict[str, float], step: int) -> None:
@@ -173,7 +183,8 @@ def _wandb_image(event: Event) -> Any:
 
 def _to_log_image(logger: Any, event: Event, scalars: dict[str, float], step: int) -> None:
     image = str(event.picture) if event.picture else _image(event)
-    logger.log_image(key=event.log_key, images=[image], step=step)
+    at = {"step": step} if _log_image_takes(logger, key="", images=[], step=0) else {}
+    logger.log_image(key=event.log_key, images=[image], **at)
     logger.log_metrics(scalars, step=step)
 
 

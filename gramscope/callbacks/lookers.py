@@ -37,7 +37,7 @@ class Looker:
         self._holder = holder
         patience: tuple[str, Any] = _patience(holder) if self.decides else ("", None)
         self._setting, self._patient = patience
-        self._own: Any = self._patient
+        self._own = self._patient
 
     def wait(self) -> None:
         """Have it pass by what is not there."""

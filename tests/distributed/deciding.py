@@ -94,7 +94,7 @@ def fit(directory: Path, plan: dict[str, Any], target: Function | None = None) -
     run = trainer(
         directory,
         [ours, looks, *([stops, keeper] if plan["decides"] else [])],
-        max_steps=21,
+        max_steps=plan["steps"],
         max_epochs=-1,
         devices=2,
         strategy=strategy,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +278,89 @@ def test_files_stay_where_the_working_directory_was(
     assert len(events(tmp_path / "runs/gram")) == 3
     assert callback.pictures == [str(tmp_path / "runs/gram/gram_matrix")]
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+class Unheard(CSVLogger):
+    """A logger that nobody has heard of; it keeps pictures as files."""
+
+    def log_image(self, key: str, images: list[Any], step: int | None = None) -> None:
+        for image in images:
+            path = Path(self.save_dir) / f"{key}-{step}.png"
+            shutil.copy(image, path) if isinstance(image, str) else image.save(path)
+
+
+class Stepless(Unheard):
+    """Knows of no steps, and counts pictures."""
+
+    taken = 0
+
+    def log_image(self, key: str, images: list[Any]) -> None:  # type: ignore[override]
+        self.taken += 4
+        super().log_image(key, images, self.taken)
+
+
+@pytest.mark.parametrize("kind", [Unheard, Stepless])
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "not kept"])
+def test_a_logger_nobody_has_heard_of_gets_pictures_by_its_log_image(
+    tmp_path: Path, kind: type[Unheard], kept: bool
+) -> None:
+    callback = GramMatrixCallback(4, save_dir=tmp_path / "gram" if kept else None)
+    logger = kind(str(tmp_path))
+
+    trainer(tmp_path, [callback], logger=logger).fit(TinySSL())
+
+    assert callback.outcomes == {"logged": 3}
+    found = {p.name: matplotlib.image.imread(p).shape[:2] for p in tmp_path.glob("*.png")}
+    assert found == {f"gram_matrix-{step}.png": (540, 640) for step in (4, 8, 12)}
+    assert (tmp_path / "gram").exists() == kept
+    with (Path(logger.log_dir) / "metrics.csv").open() as f:
+        rows = [row for row in csv.DictReader(f) if row["representation/offdiag_mean"]]
+    assert [int(row["step"]) for row in rows] == [4, 8, 12]
+
+
+class OfOneImage(CSVLogger):
+    """Its `log_image` is another thing."""
+
+    def log_image(self, image: Any, name: str = "") -> None:
+        raise AssertionError("this is not how it was called")
+
+
+def test_a_log_image_that_wants_something_else_is_not_called(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    callback = GramMatrixCallback(4)
+
+    trainer(tmp_path, [callback], logger=OfOneImage(str(tmp_path))).fit(TinySSL())
+
+    assert callback.outcomes == {"logged": 3}
+    assert "None of the trainer's loggers takes images" in caplog.text
+    assert len([*Path(callback.pictures[0]).glob("*.png")]) == 3
+
+
+class Refuses(Unheard):
+    """Takes no picture."""
+
+    def log_image(self, key: str, images: list[Any], step: int | None = None) -> None:
+        raise TypeError("no images here")
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "not kept"])
+def test_a_picture_that_a_logger_refuses_is_counted_and_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kept: bool
+) -> None:
+    callback = GramMatrixCallback(4, save_dir=tmp_path / "gram" if kept else None)
+    fit = trainer(tmp_path, [callback], logger=Refuses(str(tmp_path)))
+
+    fit.fit(TinySSL())
+
+    assert fit.global_step == 12
+    assert callback.outcomes == {"logged" if kept else "not_taken": 3}
+    assert caplog.text.count("Refuses failed with TypeError('no images here') at step 4") == 1
+    if kept:
+        assert "(publish_failed: Refuses 3)" in callback.summary
+        assert {event["reason"] for event in events(tmp_path / "gram")} == {
+            "publish_failed: Refuses"
+        }
 
 
 class FailingLogger(CSVLogger):
