@@ -51,8 +51,9 @@ def _is_anything_asked() -> bool:
 
 
 def _texts(node: Any) -> list[str]:
-    content = getattr(node, "_content", None)
-    values = [v._content for v in content] if isinstance(content, list) else [content]
+    """The text of a node, or of each in a list."""
+    nodes = getattr(node, "_content", None)
+    values = (getattr(n, "_val", None) for n in (nodes if isinstance(nodes, list) else [node]))
     return [value for value in values if isinstance(value, str)]
 
 

@@ -52,7 +52,8 @@ def _check(config: DictConfig) -> None:
 
 def _keys() -> Iterator[str]:
     """Keys of the primary config, and those that its defaults list brings."""
-    primary: Any = OmegaConf.load(_PRIMARY)
+    primary: Any = OmegaConf.to_container(OmegaConf.load(_PRIMARY))
     for entry in primary.pop("defaults"):
-        yield str(next(iter(entry)) if isinstance(entry, DictConfig) else entry).partition("/")[0]
+        (name,) = entry if isinstance(entry, dict) else [entry]
+        yield name.partition("/")[0]
     yield from primary
