@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gramscope.callbacks import GramMatrixCallback
+from tests.distributed.identical import digest
 from tests.support import DIM, events
 
 MEAN = "representation/offdiag_mean"
@@ -246,6 +247,21 @@ def test_who_looks_at_other_numbers_is_let_be(lightning: Any, tmp_path: Path) ->
 
     with pytest.raises(RuntimeError, match=r"val/los.* which is not available"):
         run.fit(scripted(lightning, [0.5] * 4))
+
+
+def test_who_waits_and_looks_alters_nothing_else(lightning: Any, tmp_path: Path) -> None:
+    looking = [
+        watcher(tmp_path, every=3),
+        lightning.callbacks.EarlyStopping(MEAN, patience=100),
+        lightning.callbacks.ModelCheckpoint(tmp_path, monitor=MEAN, every_n_train_steps=2),
+    ]
+    weights = []
+    for callbacks in (looking, []):
+        module = scripted(lightning, [0.5] * 8)
+        trainer(lightning, tmp_path, callbacks, max_steps=8).fit(module)
+        weights.append(digest(module.state_dict()))
+
+    assert weights[0] == weights[1]
 
 
 def test_the_last_numbers_are_in_the_summary(lightning: Any, tmp_path: Path) -> None:
