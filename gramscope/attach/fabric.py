@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from gramscope.callbacks._lightning import rank_zero_info
+from gramscope.callbacks._lightning import rank_zero_info, rank_zero_warn
 from gramscope.callbacks.monitors import (
     directory_for,
     monitor_for,
@@ -38,6 +38,11 @@ _NOT_SEEN = (
     "%s asks for %s, and training goes on without: Fabric has told of no module with "
     "module=%r. It tells of those of `fabric.setup`, not of `fabric.setup_module`; a loop with "
     "that one uses gramscope.Monitor."
+)
+
+_NOT_WITH_FABRIC = (
+    "gramscope: `{}` is without effect in a loop of Fabric's, which shows no batches and is not "
+    "ended by a callback; a loop with gramscope.Monitor can give ids and labels, and end itself."
 )
 
 
@@ -81,8 +86,9 @@ class FabricGramMatrix:
             atexit.register(self.close)  # of any other, before the monitor's own end
             said = f"{self._asked} asks for {self.config.what}"
             rank_zero_info(f"gramscope: {said}, which this Fabric now watches.")
-            if self.config.stop_on:
-                rank_zero_info("gramscope: a loop of Fabric's cannot be stopped by `stop_on`.")
+            for setting in ("stop_on", "label_key", "sample_id_key"):
+                if getattr(self.config, setting):
+                    rank_zero_warn(_NOT_WITH_FABRIC.format(setting))
         self._listen()
 
     @guarded()

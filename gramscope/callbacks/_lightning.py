@@ -19,7 +19,14 @@ from threading import Lock
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Callback", "TQDMProgressBar", "in_use", "rank_zero_info", "rank_zero_only"]
+__all__ = [
+    "Callback",
+    "TQDMProgressBar",
+    "in_use",
+    "rank_zero_info",
+    "rank_zero_only",
+    "rank_zero_warn",
+]
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +57,11 @@ if not any(map(_is_installed, _COPIES)):
     raise ImportError(_NEITHER)
 
 # Both copies have them from there.
-from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_only  # noqa: E402
+from lightning_utilities.core.rank_zero import (  # noqa: E402
+    rank_zero_info,
+    rank_zero_only,
+    rank_zero_warn,
+)
 
 if TYPE_CHECKING:
     from pytorch_lightning.callbacks import Callback, TQDMProgressBar

@@ -191,7 +191,9 @@ class FeatureSource:
         first = self._config.calls == Calls.first
         if first and self._place is Capture.forward_hook and self._hook_calls > 1:
             module = self._config.module or _called(self._pl_module)
-            capture.notes[
+            # If the calls are of views, numbers of views say nothing then.
+            told = capture.notes if self._config.views is None else capture.remarks
+            told[
                 f"{module} ran {self._hook_calls} times in a step, and its first call is watched; "
                 "`calls: all` takes all of them"
             ] = None

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from gramscope.events import Reason
-from gramscope.monitor.features import FeatureError
+from gramscope.monitor.features import FeatureError, available_keys
 from gramscope.monitor.hook import ForwardHook
 
 __all__ = ["RollCall", "default_path", "find_module", "is_sharded"]
@@ -21,7 +21,9 @@ _MOST_NAMED = 12
 
 
 class RollCall:
-    """Notes which modules run, of those that lie not far below a model and outside compiled ones.
+    """Notes which modules run and return what could be features, not far below a model.
+
+    What lies inside a compiled one is left alone.
 
     Args:
         root: The model.
@@ -38,7 +40,7 @@ class RollCall:
         """The names of those that ran, in the order in which they ended."""
         names = [*self._ran]
         more = f", and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-        return (", ".join(names[:_MOST_NAMED]) or "none of its submodules") + more
+        return (", ".join(names[:_MOST_NAMED]) or "none that returns what could be features") + more
 
     def arm(self) -> None:
         """Start listening."""
@@ -51,7 +53,8 @@ class RollCall:
             hook.disarm()
 
     def _note(self, name: str, output: Any) -> None:
-        self._ran[name] = None
+        if available_keys({name: output}):
+            self._ran[name] = None
 
 
 def _shallow(module: nn.Module, prefix: str = "", depth: int = 1) -> Iterator[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import operator
 import os
 import time
@@ -33,6 +34,13 @@ from gramscope.monitor.watch import Watch
 from gramscope.picture.look import Look
 
 __all__ = ["Monitor"]
+
+log = logging.getLogger(__name__)
+
+_TOO_EARLY = (
+    "WORLD_SIZE is %s, and there is no process group yet: this monitor takes itself for the only "
+    "one. Make it after torch.distributed.init_process_group."
+)
 
 _ALONE_S = 1.0
 """Seconds to make events of this rank's rows alone, once the time to wait is up."""
@@ -139,7 +147,7 @@ class Monitor:
         self._max_pending = max_pending
         self._timeout_s = given["timeout_s"]
         self._publish = publish
-        self._engine = engine or Engine(max_samples, self._timeout_s)
+        self._engine = engine or _own_engine(max_samples, self._timeout_s)
         self._max_samples = max_samples
         self._quota = self._engine.exchange.quota(max_samples)
         if self.is_root:
@@ -439,6 +447,14 @@ class Monitor:
 
 def _remarks(taken: StepCapture) -> list[str]:
     return [*taken.remarks, *(str(error) for error in taken.lacking.values())]
+
+
+def _own_engine(max_samples: int, timeout_s: float) -> Engine:
+    engine = Engine(max_samples, timeout_s)
+    launched = os.environ.get("WORLD_SIZE", "1")
+    if engine.exchange.world_size == 1 and launched != "1":
+        log.warning(_TOO_EARLY, launched)
+    return engine
 
 
 def _features(feature_key: Any) -> dict[str, str]:

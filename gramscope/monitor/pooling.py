@@ -39,7 +39,8 @@ def as_features(value: Any, key: str, pool: str | int = "cls") -> Features:
     """Read what was found under a key as features.
 
     Args:
-        value: What was found: ``[N, D]``, or more dimensions, of which `pool` makes two.
+        value: What was found: ``[N, D]``, or more dimensions, of which `pool` makes two;
+            ``[N, C, 1, 1]`` is its rows whatever `pool` is.
         key: Named in errors.
         pool: As the setting: `cls` and an index for ``[N, T, D]``; `mean` over all that lies
             between N and D, `gap` over all behind C in ``[N, C, …]``; `flatten` takes all as D.
@@ -58,7 +59,7 @@ def as_features(value: Any, key: str, pool: str | int = "cls") -> Features:
     source = _plain(value, key)
     if source.ndim == 2:
         return Features(source)
-    if pool == "flatten":
+    if pool == "flatten" or (source.ndim > 3 and source.shape[2:].numel() == 1):
         return Features(source.flatten(1))
     if pool == "mean":
         return Features(source, tuple(range(1, source.ndim - 1)))

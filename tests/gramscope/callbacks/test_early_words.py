@@ -238,3 +238,17 @@ def test_a_tensor_without_a_key_is_not_taken_where_a_key_may_be_misspelt(
     assert "is not in what training_step returns, which has: logits" in caplog.text
     assert "`capture: forward_hook` watches the one tensor that model returns" in caplog.text
     assert callback.outcomes == {"missing_key": 1}
+
+
+def test_calls_that_may_be_the_views_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    callback = GramMatrixCallback(2, views=2, save_dir=tmp_path / "gram")
+
+    with caplog.at_level(logging.WARNING, "gramscope"):
+        fit(tmp_path, TwoViews(), callback, max_steps=2)
+
+    (said,) = caplog.messages
+    assert "model ran 2 times in a step, and its first call is watched; `calls: all`" in said
+    (event,) = events(tmp_path / "gram")
+    assert "model ran 2 times" in event["reason"]

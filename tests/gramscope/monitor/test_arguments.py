@@ -181,3 +181,13 @@ def test_what_is_observed_after_the_end_is_said_and_counted(
     (said,) = caplog.messages
     assert "gram_matrix at step 2: the monitor has been closed" in said
     assert monitor.finished() == []
+
+
+def test_a_monitor_that_is_made_before_its_process_group_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+
+    Monitor("f").close()
+
+    assert "Make it after torch.distributed.init_process_group" in caplog.text

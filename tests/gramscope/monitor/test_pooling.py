@@ -35,6 +35,7 @@ def rows(value: Any, pool: Any = "cls") -> Tensor:
         (CHANNELS_FIRST, "gap", CHANNELS_FIRST.mean((2, 3, 4))),
         (CHANNELS_LAST, "mean", CHANNELS_FIRST.mean((2, 3, 4))),
         (CHANNELS_FIRST, "flatten", CHANNELS_FIRST.reshape(4, 210)),
+        (CHANNELS_FIRST[:, :, :1, :1, 0], "cls", CHANNELS_FIRST[:, :, 0, 0, 0]),
     ],
     ids=lambda value: str(value) if isinstance(value, (str, int)) else None,
 )
