@@ -37,8 +37,8 @@ class RollCall:
 
     @property
     def ran(self) -> str:
-        """The names of those that ran, in the order in which they ended."""
-        names = [*self._ran]
+        """The names of those that ran, those that lie highest first."""
+        names = sorted(self._ran, key=lambda name: name.count("."))
         more = f", and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
         return (", ".join(names[:_MOST_NAMED]) or "none that returns what could be features") + more
 

@@ -151,7 +151,7 @@ def test_a_module_that_is_not_called_is_named_with_some_that_are(
         trainer(tmp_path, [callback], max_steps=4).fit(Idle())
 
     assert "the watched module, idle, was not called during the step" in caplog.text
-    assert "These ran: model.encoder, model.head, model." in caplog.text
+    assert "These ran: model, model.encoder, model.head." in caplog.text
     assert callback.outcomes == {"not_called": 4 // every}
 
 
