@@ -23,11 +23,6 @@ __all__ = ["Chunk", "ForwardHook", "StepCapture", "find_module", "is_sharded"]
 _COLUMNS_LOOKED_AT = 1024
 """Enough to tell which rows are alike."""
 
-# Under the later name from torch 2.3 on; torch.compile knows both, and says yes.
-_is_compiling: Callable[[], bool] = (
-    getattr(torch.compiler, "is_compiling", None) or torch._utils.is_compiling
-)
-
 
 @dataclass
 class Chunk:
@@ -251,7 +246,7 @@ class StepCapture:
 def _some(features: Tensor, places: list[int]) -> Tensor:
     """Rows to look for views in, without all of their columns."""
     index = torch.tensor(places, dtype=torch.int64).to(features.device, non_blocking=True)
-    return features.detach()[:, :_COLUMNS_LOOKED_AT][index]
+    return features.detach()[:, :_COLUMNS_LOOKED_AT].index_select(0, index)
 
 
 class ForwardHook:
@@ -302,7 +297,7 @@ class _Hook:
     @guarded()
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
         # While a function around the module is being compiled this is no step's output yet.
-        if self._listener is not None and not _is_compiling():
+        if self._listener is not None and not torch.compiler.is_compiling():
             self._listener(output)
 
     def recover(self, error: Exception, *_: Any) -> None:
