@@ -11,6 +11,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,12 @@ def trainer(directory: Path, callbacks: list[Any], **arguments: Any) -> pl.Train
         "num_sanity_val_steps": 0,
     }
     return pl.Trainer(callbacks=callbacks, **{**defaults, **arguments})
+
+
+def resume(run: pl.Trainer, module: pl.LightningModule, checkpoint: Path | str | None) -> None:
+    """Fit from a checkpoint of our own; newer Lightnings want to be told that it is."""
+    trust = {"weights_only": False} if "weights_only" in signature(run.fit).parameters else {}
+    run.fit(module, ckpt_path=checkpoint and str(checkpoint), **trust)
 
 
 def drawing_helpers() -> list[int]:

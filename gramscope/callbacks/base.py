@@ -52,6 +52,9 @@ _STOPPED = (
     "Checkpoint: %s"
 )
 
+_LIGHTNINGS = ("log", "log_dict")
+"""What Lightning adds to a callback of a trainer: both hold that trainer."""
+
 _LAST_S = 5.0
 """Seconds to wait for the last events after an exception: a scheduler may be about to kill us."""
 
@@ -306,7 +309,8 @@ class MonitorCallback(Callback):
         """A copy or a pickle is a callback that has not started."""
         started = {"engine": None, "_monitor": None, "_fit": None, "_root": "", "_meeting": ""}
         seen, parcel = copy.deepcopy(self._seen), copy.copy(self._parcel)
-        return {**self.__dict__, **started, "_seen_here": seen, "_parcel": parcel}
+        own = {name: value for name, value in self.__dict__.items() if name not in _LIGHTNINGS}
+        return {**own, **started, "_seen_here": seen, "_parcel": parcel}
 
     def _meet(self, trainer: Any) -> None:
         """What all ranks do together before a fit, once, whatever happens on one of them."""

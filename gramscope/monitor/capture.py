@@ -305,4 +305,4 @@ def _some(features: Features, places: list[int]) -> Tensor:
     source = features.source.detach()
     source = source if features.over else source[:, :_COLUMNS_LOOKED_AT]
     index = torch.tensor(places, dtype=torch.int64).to(source.device, non_blocking=True)
-    return features.of(source[index])[:, :_COLUMNS_LOOKED_AT]
+    return features.of(source.index_select(0, index))[:, :_COLUMNS_LOOKED_AT]

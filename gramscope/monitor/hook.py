@@ -12,11 +12,6 @@ from gramscope.monitor.boundary import guarded
 
 __all__ = ["ForwardHook", "is_recomputation"]
 
-# Under the later name from torch 2.3 on; torch.compile knows both, and says yes.
-_is_compiling: Callable[[], bool] = (
-    getattr(torch.compiler, "is_compiling", None) or torch._utils.is_compiling
-)
-
 
 class ForwardHook:
     """Shows a module's outputs to a listener while armed; also when the module is compiled."""
@@ -66,7 +61,7 @@ class _Hook:
     @guarded()
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
         # While a function around the module is being compiled this is no step's output yet.
-        if self._listener is not None and not _is_compiling():
+        if self._listener is not None and not torch.compiler.is_compiling():
             self._listener(output)
 
     def recover(self, error: Exception, *_: Any) -> None:

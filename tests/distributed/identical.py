@@ -45,7 +45,7 @@ def digest(*things: Any) -> str:
 def fit(directory: Path, arguments: dict[str, Any], callbacks: list[Any]) -> dict[str, Any]:
     """One run, and digests of what it left."""
     os.environ.update(LAUNCHED)
-    pl.seed_everything(5 + int(LAUNCHED["RANK"]), verbose=False)
+    pl.seed_everything(5 + int(LAUNCHED["RANK"]))
     module = TinySSL(returns="dict")
     run = trainer(
         directory,

@@ -43,7 +43,7 @@ def fit(
 ) -> tuple[dict[str, Any], list[Function]]:
     """One run, what it left, and the functions that this rank's training thread called."""
     os.environ.update(LAUNCHED)
-    pl.seed_everything(5 + RANK, verbose=False)
+    pl.seed_everything(5 + RANK)
     said = Said()
     logging.getLogger("gramscope").addHandler(said)
     module = TinySSL()

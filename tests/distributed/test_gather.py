@@ -15,6 +15,7 @@ import torch
 from gramscope.metrics import gram_matrix
 from tests.distributed import job
 from tests.distributed.launch import run
+from tests.distributed.torches import MEETS_AGAIN, SHARDS
 from tests.support import events
 
 pytestmark = pytest.mark.distributed
@@ -77,6 +78,7 @@ def test_more_ranks_than_samples_give_one_row_each_from_some(tmp_path: Path) -> 
     assert all(e["reason"] is None for e in found)
 
 
+@SHARDS
 def test_a_sharded_model_in_a_plain_loop_is_watched(tmp_path: Path) -> None:
     codes = run(Path(__file__).with_name("sharded.py"), {}, 2, tmp_path)
 
@@ -113,6 +115,7 @@ def test_a_rank_that_is_only_late_loses_nothing(tmp_path: Path) -> None:
     assert found["events"] == [[step, 8, None] for step in range(1, 13)]
 
 
+@MEETS_AGAIN
 @pytest.mark.slow
 def test_ranks_that_lost_one_another_meet_again(tmp_path: Path) -> None:
     found = heal(tmp_path, 3, away_s=4.0, patience_s=1.0, steps=30)
@@ -140,6 +143,7 @@ def test_a_program_that_ends_while_it_connects_to_a_dead_rank_has_not_failed() -
     assert done.returncode == 1, done.stderr
 
 
+@MEETS_AGAIN
 def test_a_server_that_has_died_is_not_waited_for(tmp_path: Path) -> None:
     codes = run(Path(__file__).with_name("orphan.py"), {}, 2, tmp_path, timeout_s=60)
 

@@ -18,7 +18,7 @@ from torch.multiprocessing import ProcessRaisedException
 
 from gramscope import objective
 from gramscope.callbacks import GramMatrixCallback
-from tests.support import TinySSL, events, trainer
+from tests.support import TinySSL, events, resume, trainer
 
 pytestmark = [
     pytest.mark.distributed,
@@ -110,7 +110,7 @@ def test_a_resumed_fit_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
 
     fit(tmp_path, [callback, SavesAtThree(path)], "ddp_fork")
     run = trainer(tmp_path, [callback], strategy="ddp_fork", devices=2, max_steps=6)
-    run.fit(TinySSL(batches=16), ckpt_path=str(path), weights_only=False)
+    resume(run, TinySSL(batches=16), path)
 
     assert steps(tmp_path) == [2, 4, 4, 6]
     assert sum(callback.outcomes.values()) == 3  # those of steps 2, 4 and 6

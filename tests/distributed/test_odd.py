@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.distributed.launch import run
+from tests.distributed.torches import MEETS_AGAIN
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
@@ -22,6 +23,7 @@ def seen(case: str, directory: Path, world_size: int = 2) -> list[list[list[Any]
     return found
 
 
+@MEETS_AGAIN
 def test_a_rank_that_missed_an_event_is_met_again(tmp_path: Path) -> None:
     (events,) = seen("misses_an_event", tmp_path)
 
@@ -35,6 +37,7 @@ def test_two_monitors_of_one_loop_do_not_wait_for_each_other(tmp_path: Path) -> 
         assert events == [[step, 8, "logged"] for step in range(1, 6)]
 
 
+@MEETS_AGAIN
 def test_a_rank_without_threads_costs_its_rows_alone(tmp_path: Path) -> None:
     (events,) = seen("no_threads", tmp_path, 3)
 

@@ -17,7 +17,7 @@ from gramscope.callbacks import GramMatrixCallback, MonitorProgressBar, Represen
 from gramscope.config.states import NUMBERS
 from gramscope.diagnosis import STATES, Diagnosis
 from gramscope.diagnosis.rules import RULES
-from tests.support import TinySSL, events, trainer
+from tests.support import TinySSL, events, resume, trainer
 
 EVERY_STEP: dict[str, Any] = {
     "metrics_every_n_steps": 1,
@@ -134,7 +134,7 @@ def test_a_resumed_run_goes_on_in_its_state(
 
     with caplog.at_level(logging.WARNING, "gramscope.callbacks.loggers"):
         resumed = trainer(tmp_path, [second], max_steps=8)
-        resumed.fit(during(POINT[1], *range(3, 8)), ckpt_path=str(path), weights_only=False)
+        resume(resumed, during(POINT[1], *range(3, 8)), path)
 
     assert "complete collapse" not in caplog.text
     assert second.diagnoses[: len(first.diagnoses)] == first.diagnoses

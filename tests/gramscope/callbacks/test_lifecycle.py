@@ -29,6 +29,7 @@ from tests.support import (
     events,
     monitor_threads,
     pause_drawing,
+    resume,
     trainer,
 )
 
@@ -88,7 +89,7 @@ def test_a_resumed_run_neither_repeats_nor_drops_an_event(tmp_path: Path, stop_a
     first.save_checkpoint(tmp_path / "last.ckpt")
     resumed = callback()
     second = trainer(tmp_path, [resumed], max_steps=16)
-    second.fit(TinySSL(), ckpt_path=str(tmp_path / "last.ckpt"), weights_only=False)
+    resume(second, TinySSL(), tmp_path / "last.ckpt")
 
     assert steps(tmp_path) == [4, 8, 12, 16]
     assert resumed.outcomes == {"logged": 4}
@@ -121,13 +122,21 @@ class Failing(TinySSL):
         return super().training_step(batch, batch_idx)
 
 
+# On Ctrl-C new Lightnings exit, old ones warn and return.
+CTRL_C = pytest.mark.filterwarnings("ignore:Detected KeyboardInterrupt")
+
+
+@CTRL_C
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_everything_up_to_an_exception_is_kept(tmp_path: Path, error: type[BaseException]) -> None:
     callback = GramMatrixCallback(2, save_dir=tmp_path / "gram")
 
-    with pytest.raises((error, SystemExit)):
-        trainer(tmp_path, [callback]).fit(Failing(error))
+    run = trainer(tmp_path, [callback])
 
+    with suppress(error, SystemExit):
+        run.fit(Failing(error))
+
+    assert run.interrupted
     assert steps(tmp_path) == [2, 4, 6]
     assert callback.outcomes == {"logged": 3}
     assert not monitor_threads()
@@ -235,15 +244,19 @@ class CtrlC(pl.Callback):
         threading.Timer(0.3, _thread.interrupt_main).start()
 
 
+@CTRL_C
 def test_ctrl_c_while_the_end_is_waited_for_loses_nothing_silently(tmp_path: Path) -> None:
     callback = GramMatrixCallback(4, save_dir=tmp_path / "gram")
     # Whoever starts the tests in the background has them ignore Ctrl-C.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    with pytest.raises((KeyboardInterrupt, SystemExit)):
-        trainer(tmp_path, [PausesDrawing(10.0), CtrlC(), callback]).fit(TinySSL())
+    run = trainer(tmp_path, [PausesDrawing(10.0), CtrlC(), callback])
+
+    with suppress(KeyboardInterrupt, SystemExit):
+        run.fit(TinySSL())
     signal.signal(signal.SIGINT, before)
 
+    assert run.interrupted
     assert callback.outcomes == {"shutdown": 3}
     assert [(e["step"], e["reason"]) for e in events(tmp_path / "gram")] == [
         (step, "shutdown") for step in (4, 8, 12)
@@ -261,7 +274,7 @@ def test_an_event_in_flight_when_a_checkpoint_is_saved_is_in_its_account(tmp_pat
     trainer(tmp_path, [PausesDrawing(1.0), first, SavesAtFour()], max_steps=8).fit(TinySSL())
     resumed = GramMatrixCallback(2, save_dir=tmp_path / "resumed")
     second = trainer(tmp_path, [resumed], max_steps=8)
-    second.fit(TinySSL(), ckpt_path=str(tmp_path / "four.ckpt"), weights_only=False)
+    resume(second, TinySSL(), tmp_path / "four.ckpt")
 
     assert first.outcomes == {"logged": 4}
     assert resumed.outcomes == {"in_flight_at_checkpoint": 2, "logged": 2}
@@ -361,14 +374,15 @@ class Emergency(ModelCheckpoint):
 
     watched = False
 
-    def on_exception(self, *args: Any) -> None:
+    def on_exception(self, trainer: Any, *args: Any) -> None:
         self.watched = bool(monitor_threads())
-        super().on_exception(*args)
+        # As new Lightnings do, asked to `save_on_exception`.
+        trainer.save_checkpoint(f"{self.dirpath}/emergency.ckpt")
 
 
 def test_an_emergency_checkpoint_does_not_wait_for_pictures(tmp_path: Path) -> None:
     callback = GramMatrixCallback(2, save_dir=tmp_path / "gram", timeout_s=1.0)
-    checkpoint = Emergency(tmp_path / "checkpoints", save_on_exception=True)
+    checkpoint = Emergency(tmp_path / "checkpoints")
     callbacks = [PausesDrawing(20.0), callback, checkpoint]
     run = trainer(tmp_path, callbacks, enable_checkpointing=True)
 

@@ -17,6 +17,7 @@ import torch
 import wandb
 from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
+from wandb.sdk.wandb_run import Run
 
 from gramscope.callbacks import GramMatrixCallback, MonitorProgressBar
 from gramscope.diagnosis import STATES
@@ -24,6 +25,7 @@ from tests.support import (
     TinySSL,
     ValidatedSSL,
     events,
+    resume,
     trainer,
     wandb_alerts,
     wandb_history,
@@ -117,7 +119,7 @@ def test_an_alert_that_fails_costs_neither_the_run_nor_the_event(
         raise ConnectionError("no route to host")
 
     logger = offline_wandb(tmp_path)
-    monkeypatch.setattr(wandb.Run, "alert", fail)
+    monkeypatch.setattr(Run, "alert", fail)
     callback = GramMatrixCallback(1, "f", thresholds={"confirm_events": 1}, max_pending=100)
 
     trainer(tmp_path, [callback], logger=logger, max_steps=4).fit(Collapses())
@@ -210,7 +212,7 @@ def test_a_resumed_run_logs_the_rest_at_its_own_steps(tmp_path: Path) -> None:
         )
         callbacks = [LearningRateMonitor("step"), GramMatrixCallback(4)]
         fit = trainer(tmp_path, callbacks, logger=logger, max_steps=steps, val_check_interval=3)
-        fit.fit(ValidatedSSL(), ckpt_path=checkpoint, weights_only=False)
+        resume(fit, ValidatedSSL(), checkpoint)
         fit.save_checkpoint(tmp_path / "last.ckpt")
         wandb.finish()
 
@@ -227,7 +229,7 @@ def test_without_a_logger_for_images_they_go_to_disk_with_one_warning(
     with caplog.at_level(logging.WARNING, "gramscope"):
         trainer(tmp_path, [callback], logger=logger).fit(TinySSL())
 
-    (warning,) = [r.getMessage() for r in caplog.records]
+    (warning,) = [r.getMessage() for r in caplog.records if r.name.startswith("gramscope")]
     assert "None of the trainer's loggers takes images" in warning
     pictures = Path(logger.log_dir) / "gram" / "gram_matrix"
     assert callback.pictures == [str(pictures)]
@@ -382,7 +384,7 @@ def test_a_logger_that_raises_costs_neither_the_run_nor_the_other_loggers(
 
     assert fit.global_step == 12
     assert callback.outcomes == {"logged": 3}
-    (warning,) = [r.getMessage() for r in caplog.records]
+    (warning,) = [r.getMessage() for r in caplog.records if r.name.startswith("gramscope")]
     assert "FailingLogger failed with ConnectionError('no route to host') at step 4" in warning
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -400,7 +402,7 @@ def test_the_environment_decides_what_wandb_gets(
     monkeypatch.setenv(variable, value)
     wandb.teardown()  # it reads the environment once in the life of its service
     alerts: list[str] = []
-    monkeypatch.setattr(wandb.Run, "alert", lambda *_, title, **__: alerts.append(title))
+    monkeypatch.setattr(Run, "alert", lambda *_, title, **__: alerts.append(title))
     callback = GramMatrixCallback(
         4, "f", metrics_every_n_steps=1, thresholds={"confirm_events": 1}, max_pending=100
     )

@@ -17,7 +17,7 @@ from tests.support import TinySSL, trainer
 
 def run(directory: Path, callbacks: list[Any], **arguments: Any) -> dict[str, Any]:
     """Everything that a run leaves behind."""
-    pl.seed_everything(3, verbose=False)
+    pl.seed_everything(3)
     module = TinySSL(returns="dict")
     fit = trainer(directory, callbacks, max_steps=9, **arguments)
     fit.fit(module)
