@@ -50,6 +50,7 @@ class Rehearsal:
             self._source.call_roll()
             return
         self._over = True
+        self._source.end_roll()
         notes = [*capture.notes]
         if self._said and _is_not_called(capture):
             notes.append(str(capture.error))

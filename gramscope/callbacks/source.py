@@ -92,6 +92,10 @@ class FeatureSource:
         """Note in the next step which modules run, to name some if the watched one does not."""
         self._roll = RollCall(self._pl_module)
 
+    def end_roll(self) -> None:
+        """Note it no more."""
+        self._roll = None
+
     def _disarm(self) -> None:
         if self._hook is not None:
             self._hook.disarm()
