@@ -46,15 +46,18 @@ def _titles(configs: Sequence[MonitorConfig]) -> list[str]:
 
 def _prefixes(configs: Sequence[MonitorConfig], titles: Sequence[str]) -> list[str]:
     """Of numbers; those of several features are told apart by role from those of a single one."""
-    kinds = Counter(_is_single(c) for c in configs)
-    return _numbered(
-        [
-            f"representation/{title}"
-            if kinds[_is_single(c)] > 1 and (_is_single(c) or c.name is not None)
-            else "representation"
-            for c, title in zip(configs, titles, strict=True)
-        ]
-    )
+    kinds = Counter(map(_is_single, configs))
+    named = [
+        f"representation/{title}"
+        if kinds[_is_single(c)] > 1 and (_is_single(c) or c.name is not None)
+        else "representation"
+        for c, title in zip(configs, titles, strict=True)
+    ]
+    of = {
+        kind: iter(_numbered([n for n, c in zip(named, configs, strict=True) if kind(c)]))
+        for kind in (_is_single, _is_several)
+    }
+    return [next(of[_is_single if _is_single(c) else _is_several]) for c in configs]
 
 
 def clashes(configs: Sequence[MonitorConfig]) -> list[list[int]]:
@@ -72,6 +75,10 @@ def same(one: MonitorConfig, other: MonitorConfig) -> bool:
 
 def _is_single(config: MonitorConfig) -> bool:
     return "" in config.watched
+
+
+def _is_several(config: MonitorConfig) -> bool:
+    return not _is_single(config)
 
 
 def _numbered(given: list[str]) -> list[str]:
