@@ -12,11 +12,14 @@ from gramscope.picture.look import Order
 __all__ = ["row_order"]
 
 _MOST_ORDERED = 512
-"""Rows up to which leaves are also turned to stand beside their likes: beyond, it takes seconds."""
+"""Beyond, turning leaves takes seconds."""
 
 
 def row_order(
-    order: str, gram: npt.NDArray[np.float32], label: npt.NDArray[Any] | None = None
+    order: str,
+    gram: npt.NDArray[np.float32],
+    label: npt.NDArray[Any] | None = None,
+    turned: int = _MOST_ORDERED,
 ) -> npt.NDArray[np.intp]:
     """Which row to show first, second, and so on.
 
@@ -24,6 +27,8 @@ def row_order(
         order: A value of `Order`.
         gram: ``[N, N]``, cosine similarities.
         label: ``[N]``, numbers or text; without labels, `Order.label` leaves rows as they are.
+        turned: Up to how many rows the leaves of clusters are turned to stand beside their likes,
+            which takes most of the time.
 
     Returns:
         ``[N]``, a permutation of the rows' positions.
@@ -32,7 +37,7 @@ def row_order(
         ValueError: If there is no such order.
     """
     if Order(order) is Order.cluster:
-        return _clustered(gram)
+        return _clustered(gram, turned)
     if Order(order) is Order.label and label is not None:
         return np.lexsort((label, _is_missing(label)))  # stable, so ranks stay in order
     return np.arange(len(gram))
@@ -45,7 +50,7 @@ def _is_missing(label: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     return ~np.asarray(label >= 0)
 
 
-def _clustered(gram: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
+def _clustered(gram: npt.NDArray[np.float32], turned: int) -> npt.NDArray[np.intp]:
     """Leaves of the average linkage of the rows' cosine distances."""
     if len(gram) < 2:
         return np.arange(len(gram))
@@ -53,7 +58,7 @@ def _clustered(gram: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
 
     above = np.triu_indices(len(gram), 1)
     distances = np.maximum(1.0 - gram[above].astype(np.float64), 0.0)
-    tree = linkage(distances, "average", optimal_ordering=len(gram) <= _MOST_ORDERED)
+    tree = linkage(distances, "average", optimal_ordering=len(gram) <= turned)
     leaves: npt.NDArray[np.intp] = leaves_list(tree).astype(np.intp)
     # A tree reads the same from both ends; one of them, so that pictures do not flip over steps.
     return leaves if leaves[0] < leaves[-1] else leaves[::-1]

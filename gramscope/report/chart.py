@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gramscope.diagnosis import NUMBERS, Number, format_number
+from gramscope.report.curves import thinned
 from gramscope.report.history import History
 
 __all__ = ["Chart", "Scale", "charted", "common_scale", "draw_chart"]
@@ -14,7 +15,7 @@ _WIDTH, _HEIGHT = 220, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 26, 8, 8, 18
 _MARKED_POINTS = 24  # with more, markers run into each other
 _NOISE = 0.05  # below 0 by less, a value needs no room of its own
-_BUCKETS = 200  # about one for each pixel of width
+_STRETCHES = 200  # about one for each pixel of width
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def draw_chart(history: History, scale: Scale) -> Chart:
         values = history.series(metric)
         if not values:
             continue
-        at = [(scale.x(step), scale.y(value)) for step, value in _thinned(values)]
+        at = [(scale.x(step), scale.y(value)) for step, value in thinned(values, _STRETCHES)]
         points = " ".join(f"{x},{y}" for x, y in at)
         lines.append(Line(series, points, at if len(at) <= _MARKED_POINTS else []))
         (first, start), (last, end) = values[0], values[-1]
@@ -105,14 +106,3 @@ def draw_chart(history: History, scale: Scale) -> Chart:
             f"{format_number(metric, end)} at step {last}"
         )
     return Chart(lines, "; ".join(texts) or f"none of {', '.join(charted())}")
-
-
-def _thinned(series: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    """A long series without the points that a small chart could not show anyway."""
-    if len(series) <= 2 * _BUCKETS:
-        return series
-    kept = {series[0], series[-1]}
-    for i in range(_BUCKETS):
-        bucket = series[i * len(series) // _BUCKETS : (i + 1) * len(series) // _BUCKETS]
-        kept |= {min(bucket, key=lambda p: p[1]), max(bucket, key=lambda p: p[1])}
-    return sorted(kept)

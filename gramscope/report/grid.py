@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gramscope.diagnosis import NUMBERS, with_ceiling
-from gramscope.events import Event, Matrix
+from gramscope.events import Event
 from gramscope.events.matrix import MatrixError, read_matrix
 from gramscope.report.heatmap import data_uri
-from gramscope.report.history import History
+from gramscope.report.history import History, gram_of
 from gramscope.report.steps import Choice, choose_steps
 from gramscope.report.sweep import Row, Sweep
 
@@ -79,19 +79,11 @@ def _cell(row: Row, history: History, step: int) -> Cell:
         return Cell(step, why=f"skipped: {reason or 'no reason given'}")
     try:
         matrix = read_matrix(history.matrix_file(step))
-        gram = _gram(matrix, history.role)
+        gram, _ = gram_of(matrix, history.role)
     except MatrixError as error:
         row.remarks.append(f"step {step}: {error}")
         return Cell(step, why=str(error), remark=reason)
     return _picture(row, event, gram, matrix.boundaries)
-
-
-def _gram(matrix: Matrix, role: str | None) -> npt.NDArray[np.float32]:
-    if role in (None, matrix.role):
-        return matrix.gram
-    if role in matrix.others:
-        return matrix.others[role].gram
-    raise MatrixError("no picture data of this feature")
 
 
 def _picture(row: Row, event: Event, gram: npt.NDArray[np.float32], lines: Sequence[int]) -> Cell:

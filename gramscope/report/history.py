@@ -7,12 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from gramscope.diagnosis import number_of
-from gramscope.events import Event
+from gramscope.events import Event, Matrix
 from gramscope.events.files import read_events, stem
+from gramscope.events.matrix import MatrixError
 from gramscope.report.files import plain
 
-__all__ = ["History", "feature_names", "read_histories", "read_watched"]
+__all__ = ["History", "feature_names", "gram_of", "read_histories", "read_watched", "roles_of"]
+
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass
@@ -70,7 +76,7 @@ def read_histories(path: Path) -> tuple[list[History], list[str]]:
         watched, problems = read_watched(path)
     except OSError as error:
         return [], [f"{path.name} is unreadable ({plain(error.strerror)})"]
-    return [one for history in watched for one in _of_roles(history)], problems
+    return [one for history in watched for one in roles_of(history)], problems
 
 
 def read_watched(path: Path) -> tuple[list[History], list[str]]:
@@ -100,7 +106,7 @@ def read_watched(path: Path) -> tuple[list[History], list[str]]:
     return list(found.values()), problems
 
 
-def _of_roles(history: History) -> list[History]:
+def roles_of(history: History) -> list[History]:
     """A history for each feature that its events are of; what is of several is in all of them."""
     keys = {key: None for event in history.events.values() for key in event.metrics}
     roles = dict.fromkeys(role for key in keys if (role := _role(key)))
@@ -125,6 +131,19 @@ def _role(key: str) -> str:
     if number is None or number.joint:
         return ""
     return key.removesuffix(number.name).rstrip("/")
+
+
+def gram_of(matrix: Matrix, role: str | None) -> tuple[Floats, Floats | None]:
+    """The gram matrix and the spectrum of one feature, of those that were watched together.
+
+    Raises:
+        MatrixError: If it has none there.
+    """
+    if role in (None, matrix.role):
+        return matrix.gram, matrix.spectrum
+    if role in matrix.others:
+        return matrix.others[role].gram, matrix.others[role].spectrum
+    raise MatrixError("no picture data of this feature")
 
 
 def feature_names(histories: Sequence[History]) -> list[str]:

@@ -1,17 +1,15 @@
-"""The page: everything in one file, without scripts and without anything from elsewhere."""
+"""The page of a sweep, which needs no script."""
 
 from __future__ import annotations
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gramscope.diagnosis import format_number, number_of
 from gramscope.report.chart import Chart, charted, common_scale, draw_chart
 from gramscope.report.files import plain
 from gramscope.report.grid import Grid
 from gramscope.report.heatmap import legend_uri
+from gramscope.report.html import templates
 from gramscope.report.summary import bad_ends
 from gramscope.report.sweep import Row, Sweep
-from gramscope.sweep.overrides import short_value
 
 __all__ = ["render_page"]
 
@@ -55,14 +53,6 @@ class Column:
 
 def render_page(sweep: Sweep, grid: Grid) -> str:
     """The page as HTML."""
-    environment = Environment(
-        loader=PackageLoader("gramscope.report"),
-        autoescape=True,  # names and values come from other people's configs
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["rounded"] = short_value
     columns = [Column(metric) for metric in sweep.headlines]
     histories = [row.history for row in sweep.rows if row.history]
     scale = common_scale(histories)
@@ -70,7 +60,7 @@ def render_page(sweep: Sweep, grid: Grid) -> str:
         draw_chart(row.history, scale) if row.history else None for row in sweep.rows
     ]
     cells = [[column.texts(row) for column in columns] for row in sweep.rows]
-    return environment.get_template("sweep.html").render(
+    return templates().get_template("sweep.html").render(
         sweep=sweep,
         title=plain(sweep.directory),
         columns=columns,
