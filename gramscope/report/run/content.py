@@ -7,6 +7,7 @@ from typing import Any
 
 from gramscope.diagnosis import NUMBERS, number_of, with_ceiling
 from gramscope.events.matrix import MatrixError, read_matrix
+from gramscope.picture.colours import viridis
 from gramscope.report.curves import thinned
 from gramscope.report.history import History, gram_of
 from gramscope.report.run.choice import STRETCHES
@@ -34,6 +35,7 @@ def content(panels: Sequence[Panel]) -> dict[str, Any]:
     """Everything but the pictures."""
     return {
         "panels": [_panel(panel) for panel in panels],
+        "viridis": viridis()[:, :3].tobytes().hex(),
         "charts": [_chart(name, panels) for name in known_numbers(panels)],
     }
 

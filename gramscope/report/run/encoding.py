@@ -47,6 +47,7 @@ def picture(
     low, high = (float(pairs.min()), float(pairs.max())) if len(pairs) else (0.0, 0.0)
     steps = ((pairs - low) * (255 / max(high - low, 1e-9))).round().astype(np.uint8)
     header = {
+        "n": len(gram),
         "low": low,
         "high": high,
         "of": len(matrix.gram),

@@ -27,8 +27,10 @@ class Panel:
     name: str
     """What it is called on the page: the feature, the run, or both."""
     history: History
+    watched: History
+    """What it is of: itself, or several features that were watched together."""
     spells: list[Spell]
-    """The states of what was watched, which may be several features together."""
+    """The states of what was watched."""
     summary: dict[str, MetricSummary]
     steps: list[int] = field(default_factory=list)
     """Those whose picture is on the page."""
@@ -64,6 +66,7 @@ def _of_run(run: Run, *, alone: bool) -> list[Panel]:
             feature=feature,
             name=_name(run.name, feature, alone, len(features)),
             history=role,
+            watched=watched,
             spells=states[id(watched)],
             summary=summarise(role),
         )
