@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 import gramscope.config.command
 import gramscope.report.command
+import gramscope.report.run.command
 
 __all__ = ["main"]
 
-_COMMANDS = (gramscope.config.command, gramscope.report.command)
+_COMMANDS = (gramscope.config.command, gramscope.report.command, gramscope.report.run.command)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -115,7 +115,7 @@ def _sweep_report(arguments: argparse.Namespace) -> None:
     # What reads arrays and fills pages is loaded for this command only.
     from gramscope.report.sweep_report import sweep_report
 
-    with _errors_in_a_line():
+    with errors_in_a_line():
         sweep_report(arguments.directory, arguments.output, arguments.steps)
 
 
@@ -124,7 +124,7 @@ def _diagnose(arguments: argparse.Namespace) -> None:
     from gramscope.report.states import print_states, title
 
     ever = arguments.ever
-    with _errors_in_a_line():
+    with errors_in_a_line():
         states = _states(arguments.fail_on, ever)
         watched, remarks = diagnose(arguments.directories, dict(arguments.thresholds))
     failed = [(found, title(one)) for one in watched if (found := one.among(states, ever))]
@@ -157,7 +157,7 @@ def _states(names: Sequence[str], ever: bool) -> set[str]:
 
 
 @contextmanager
-def _errors_in_a_line() -> Iterator[None]:
+def errors_in_a_line() -> Iterator[None]:
     from gramscope.report.files import ReportError, plain
 
     try:

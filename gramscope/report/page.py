@@ -60,17 +60,21 @@ def render_page(sweep: Sweep, grid: Grid) -> str:
         draw_chart(row.history, scale) if row.history else None for row in sweep.rows
     ]
     cells = [[column.texts(row) for column in columns] for row in sweep.rows]
-    return templates().get_template("sweep.html").render(
-        sweep=sweep,
-        title=plain(sweep.directory),
-        columns=columns,
-        others=_others(sweep),
-        rows=list(zip(sweep.rows, cells, charts, grid.cells, strict=True)),
-        width=len(sweep.swept) + sweep.shows_feature + sum(len(c.heads) for c in columns) + 3,
-        grid=grid,
-        scale=scale,
-        charted=charted(),
-        legend=legend_uri(),
+    return (
+        templates()
+        .get_template("sweep.html")
+        .render(
+            sweep=sweep,
+            title=plain(sweep.directory),
+            columns=columns,
+            others=_others(sweep),
+            rows=list(zip(sweep.rows, cells, charts, grid.cells, strict=True)),
+            width=len(sweep.swept) + sweep.shows_feature + sum(len(c.heads) for c in columns) + 3,
+            grid=grid,
+            scale=scale,
+            charted=charted(),
+            legend=legend_uri(),
+        )
     )
 
 

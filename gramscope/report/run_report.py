@@ -10,7 +10,7 @@ from gramscope.events.files import write_atomically
 from gramscope.report.files import ReportError, plain
 from gramscope.report.run.choice import BUDGET
 from gramscope.report.run.page import Link, render_page
-from gramscope.report.run.panels import panels_of
+from gramscope.report.run.panels import MOST_RUNS, panels_of
 from gramscope.report.runs import Run, load_runs
 
 __all__ = ["run_report"]
@@ -36,7 +36,7 @@ def run_report(
     """
     if output.is_dir():
         raise ReportError(f"{output} is a directory; --output takes the name of a file")
-    runs, problems = load_runs(directories)
+    runs, problems = load_runs(directories, MOST_RUNS)
     panels, remarks = panels_of(runs, BUDGET)
     remarks = [*problems, *remarks]
     page = render_page(runs, panels, remarks, [*_links(runs, output)], refresh_s)

@@ -10,12 +10,16 @@ from gramscope.report.files import ReportError, plain
 from gramscope.report.history import History, read_watched
 from gramscope.report.jobs import Job, find_jobs
 
-__all__ = ["Run", "load_runs"]
+__all__ = ["NoEventError", "Run", "load_runs"]
 
 _KEEP = (
     "Runs keep an events.jsonl where their callback or monitor has a save_dir, as with "
     "gram/files=run"
 )
+
+
+class NoEventError(ReportError):
+    """There is no event, or not yet."""
 
 
 @dataclass
@@ -36,32 +40,51 @@ class Run:
         return self.job.directory
 
 
-def load_runs(directories: Sequence[Path]) -> tuple[list[Run], list[str]]:
-    """Read all runs at or below some directories, each once.
+def load_runs(directories: Sequence[Path], most: int | None = None) -> tuple[list[Run], list[str]]:
+    """Read the runs at or below some directories, each once.
+
+    Args:
+        directories: Those of runs, or any with runs below them.
+        most: So many runs that have an event; those after them are only counted.
 
     Returns:
         Those that have an event, in the order of the directories, and what could not be read.
 
     Raises:
-        ReportError: If none of them holds an event.
+        NoEventError: If none of them holds an event.
     """
-    runs: dict[Path, Run] = {}
-    problems: list[str] = []
-    for directory in directories:
-        try:
-            jobs, unreadable = find_jobs(directory)
-        except ReportError as error:  # one of many may be anything, as `outputs/*` gives them
-            jobs, unreadable = [], [str(error)]
-        problems += unreadable
-        for job in jobs:
-            runs.setdefault(job.directory.resolve(), _read(job))
-    found = [run for run in runs.values() if run.watched]
-    problems += [f"{plain(r.directory)}: {p}" for r in runs.values() for p in _lacks(r)]
+    jobs, problems = _find(directories)
+    found: list[Run] = []
+    for read, job in enumerate(jobs):
+        if len(found) == most:
+            problems.append(
+                f"Read are the first {most} runs with events; {len(jobs) - read} directories "
+                "after them were not looked at"
+            )
+            break
+        run = _read(job)
+        problems += [f"{plain(run.directory)}: {problem}" for problem in _lacks(run)]
+        if run.watched:
+            found.append(run)
     if not found:
-        raise ReportError("; ".join([f"There is no event to show. {_KEEP}", *problems]))
+        raise NoEventError("; ".join([f"There is no event to show. {_KEEP}", *problems]))
     for run, name in zip(found, _names([run.directory for run in found]), strict=True):
         run.name = name
     return found, problems
+
+
+def _find(directories: Sequence[Path]) -> tuple[list[Job], list[str]]:
+    jobs: dict[Path, Job] = {}
+    problems: list[str] = []
+    for directory in directories:
+        try:
+            found, unreadable = find_jobs(directory)
+        except ReportError as error:  # one of many may be anything, as `outputs/*` gives them
+            found, unreadable = [], [str(error)]
+        problems += unreadable
+        for job in found:
+            jobs.setdefault(job.directory.resolve(), job)
+    return list(jobs.values()), problems
 
 
 def _read(job: Job) -> Run:

@@ -49,7 +49,7 @@ def _bytes(n: int) -> int:
 
 
 def rows(matrix: Matrix) -> Ints:
-    """Positions of the rows that a page shows: all, or evenly spread samples with all their rows."""
+    """Positions of the rows that a page shows: all, or whole samples evenly spread."""
     n = len(matrix.gram)
     if n <= MOST_ROWS:
         return np.arange(n)

@@ -34,7 +34,7 @@ def picture(
     """One feature's matrix.
 
     What is packed is the header's length as a little-endian 32-bit number, the header, and the
-    entries above the diagonal, row by row, as 256 equal steps from the header's ``low`` to ``high``.
+    entries above the diagonal, row by row, in 256 equal steps from ``low`` to ``high``.
 
     Args:
         matrix: Says what the rows are.

@@ -55,23 +55,27 @@ def render_page(
     """
     shown = [pictures(panel) for panel in panels]
     script = _script()
-    return templates().get_template("run.html").render(
-        title=", ".join(run.name for run in runs),
-        runs=runs,
-        panels=panels,
-        accounts=list(accounts(panels, runs)),
-        lines=lines(panels),
-        settings=[(run, overrides(run), config_text(run)) for run in runs],
-        remarks=[*remarks, *(problem for _, problems in shown for problem in problems)],
-        links=links,
-        refresh_s=refresh_s,
-        legend=legend_uri(),
-        script=Markup(script),
-        policy=_policy(script),
-        made=_made(panels),
-        chart_style=Markup((_CHARTS / "uPlot.min.css").read_text()),
-        data=packed(content(panels)),
-        pictures=_json([found for found, _ in shown]),
+    return (
+        templates()
+        .get_template("run.html")
+        .render(
+            title=", ".join(run.name for run in runs),
+            runs=runs,
+            panels=panels,
+            accounts=list(accounts(panels, runs)),
+            lines=lines(panels),
+            settings=[(run, overrides(run), config_text(run)) for run in runs],
+            remarks=[*remarks, *(problem for _, problems in shown for problem in problems)],
+            links=links,
+            refresh_s=refresh_s,
+            legend=legend_uri(),
+            script=Markup(script),
+            policy=_policy(script),
+            made=_made(panels),
+            chart_style=Markup((_CHARTS / "uPlot.min.css").read_text()),
+            data=packed(content(panels)),
+            pictures=_json([found for found, _ in shown]),
+        )
     )
 
 
@@ -79,7 +83,7 @@ def _made(panels: Sequence[Panel]) -> str:
     """How much of what was kept is on the page."""
     shown = sum(len(panel.steps) for panel in panels)
     kept = sum(len(panel.history.pictured) for panel in panels)
-    which = "" if shown == kept else ", spread evenly, with the first, the last and changes of state"
+    which = "" if shown == kept else ", spread evenly, those at changes of state among them"
     return (
         f"On this page: {shown} of {kept} gram matrices that are on disk{which}; of each at most "
         f"{MOST_ROWS} rows, its similarities in 256 steps of its range. A number of more than "

@@ -11,8 +11,9 @@ from gramscope.report.runs import Run
 from gramscope.report.spells import Spell, spells
 from gramscope.report.summary import MetricSummary, summarise
 
-__all__ = ["Panel", "panels_of"]
+__all__ = ["MOST_RUNS", "Panel", "panels_of"]
 
+MOST_RUNS = 24
 _MOST = 24
 """Panels on a page."""
 
