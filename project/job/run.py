@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint, Pr
 from gramscope import instantiate_callbacks, objective
 from gramscope.config.instantiate import ConfigError, build
 from gramscope.sweep.objective import check_objective
+from project.job.page import page
 from project.job.processes import processes_of_this_job, require_processes
 from project.job.summary import close_wandb, finish
 
@@ -49,7 +50,7 @@ def train(cfg: DictConfig) -> float | list[float] | None:
 
     _start_loggers(trainer, OmegaConf.to_container(cfg, resolve=True))
     with processes_of_this_job():
-        _fit(trainer, model, datamodule, cfg.ckpt_path)
+        _fit(trainer, model, datamodule, cfg)
     return objective(trainer, cfg.objective)
 
 
@@ -103,13 +104,13 @@ def _with_config_errors(datamodule: pl.LightningDataModule) -> pl.LightningDataM
     return datamodule
 
 
-def _fit(trainer: pl.Trainer, model: Any, datamodule: Any, ckpt_path: str | None) -> None:
+def _fit(trainer: pl.Trainer, model: Any, datamodule: Any, cfg: DictConfig) -> None:
     outcome = "failed"
     try:
         with warnings.catch_warnings():
             # Lightning 2.6 on torch 2.13; nothing that anyone who trains here can change.
             warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
-            trainer.fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
+            trainer.fit(model, datamodule=datamodule, ckpt_path=cfg.ckpt_path)
         outcome = "finished"
     except SystemExit as stop:
         # This is how Lightning ends after Ctrl-C.
@@ -118,4 +119,4 @@ def _fit(trainer: pl.Trainer, model: Any, datamodule: Any, ckpt_path: str | None
         outcome = "interrupted"
         raise SystemExit(INTERRUPTED) from None
     finally:
-        finish(trainer, outcome)
+        finish(trainer, outcome, page(cfg.output_dir, cfg.report))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from project.job.shell import program, short
 __all__ = ["close_wandb", "finish", "summary"]
 
 
-def finish(trainer: pl.Trainer, outcome: str) -> None:
+def finish(trainer: pl.Trainer, outcome: str, more: Iterable[tuple[str, str]] = ()) -> None:
     """Print the summary on rank 0 and close the W&B run, however the training ended.
 
     Closing it here lets each job of a sweep have a run of its own.
@@ -31,11 +31,12 @@ def finish(trainer: pl.Trainer, outcome: str) -> None:
     Args:
         trainer: The trainer after `fit`, or after what stopped it.
         outcome: How the training ended: `finished`, `interrupted` or `failed`.
+        more: Labels and texts of further lines, asked for on rank 0 only.
     """
     if not trainer.is_global_zero:
         return
     # Asked before the runs are closed, printed after: W&B prints a summary of its own.
-    lines = list(summary(trainer, outcome))
+    lines = [*summary(trainer, outcome), *more]
     close_wandb(trainer, failed=outcome == "failed")
     width = max(len(label) for label, _ in lines)
     sys.stdout.write("\n")
