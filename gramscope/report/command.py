@@ -49,6 +49,12 @@ def _add_sweep_report(commands: argparse._SubParsersAction[argparse.ArgumentPars
         default=6,
         help="pictures a row, at most (default: %(default)s)",
     )
+    command.add_argument(
+        "--pages",
+        action="store_true",
+        help="also write a page for each job (report.html in its directory), as `gramscope report` "
+        "does, with links between them",
+    )
     command.set_defaults(run=_sweep_report)
 
 
@@ -116,7 +122,7 @@ def _sweep_report(arguments: argparse.Namespace) -> None:
     from gramscope.report.sweep_report import sweep_report
 
     with errors_in_a_line():
-        sweep_report(arguments.directory, arguments.output, arguments.steps)
+        sweep_report(arguments.directory, arguments.output, arguments.steps, pages=arguments.pages)
 
 
 def _diagnose(arguments: argparse.Namespace) -> None:

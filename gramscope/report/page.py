@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gramscope.diagnosis import format_number, number_of
 from gramscope.report.chart import Chart, charted, common_scale, draw_chart
 from gramscope.report.files import plain
@@ -51,8 +53,14 @@ class Column:
         return f"step {point[0]}"
 
 
-def render_page(sweep: Sweep, grid: Grid) -> str:
-    """The page as HTML."""
+def render_page(sweep: Sweep, grid: Grid, pages: Mapping[str, str]) -> str:
+    """The page as HTML.
+
+    Args:
+        sweep: What it is of.
+        grid: Its pictures.
+        pages: By name of a job, the address of the job's own page.
+    """
     columns = [Column(metric) for metric in sweep.headlines]
     histories = [row.history for row in sweep.rows if row.history]
     scale = common_scale(histories)
@@ -65,6 +73,7 @@ def render_page(sweep: Sweep, grid: Grid) -> str:
         .get_template("sweep.html")
         .render(
             sweep=sweep,
+            pages=pages,
             title=plain(sweep.directory),
             columns=columns,
             others=_others(sweep),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from gramscope.events.files import write_atomically
 from gramscope.report.files import ReportError, plain
@@ -13,7 +14,10 @@ from gramscope.report.run.page import Link, render_page
 from gramscope.report.run.panels import MOST_RUNS, panels_of
 from gramscope.report.runs import Run, load_runs
 
-__all__ = ["run_report"]
+__all__ = ["RUN_PAGE", "run_report"]
+
+RUN_PAGE = "report.html"
+"""What a run's page is called in the run's directory."""
 
 _SWEEP_PAGE = "sweep_report.html"
 
@@ -54,5 +58,5 @@ def _links(runs: Sequence[Run], output: Path) -> Iterator[Link]:
     parents = dict.fromkeys(run.directory.resolve().parent for run in runs)
     for parent in parents:
         if (page := parent / _SWEEP_PAGE).is_file():
-            address = os.path.relpath(page, output.resolve().parent)
+            address = quote(os.path.relpath(page, output.resolve().parent))
             yield Link(address, f"Sweep report of {plain(parent.name)}")

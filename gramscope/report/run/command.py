@@ -71,7 +71,9 @@ def _report(arguments: argparse.Namespace) -> None:
 
 
 def _usual(directories: list[Path]) -> Path:
-    return (directories[0] if len(directories) == 1 else Path()) / "report.html"
+    from gramscope.report.run_report import RUN_PAGE
+
+    return (directories[0] if len(directories) == 1 else Path()) / RUN_PAGE
 
 
 def _write(directories: list[Path], output: Path) -> None:

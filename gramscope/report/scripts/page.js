@@ -10,8 +10,12 @@ async function start() {
   let player;
   const drawn = [];
   const draw = async () => {
+    const viewer = document.getElementById("viewer");
+    viewer.setAttribute("aria-busy", "true");
     for (const chart of drawn) chart.chart?.redraw(false);
+    writeScale(player.colours.value === "adaptive");
     await Promise.all(views.map((view) => view.show(player)));
+    viewer.setAttribute("aria-busy", "false");
   };
   if (views.length && frames.some((some) => some.length)) {
     player = new Player(frames.map((some) => ({ frames: some })), draw);
@@ -63,6 +67,12 @@ class View {
   say(where, text) {
     this.figure.querySelector(where).textContent = text ?? "";
   }
+}
+
+function writeScale(adaptive) {
+  const marks = adaptive ? ["its least", "its greatest"] : ["−1", "−0.5", "0", "0.5", "1"];
+  const spans = marks.map((mark) => Object.assign(document.createElement("span"), { textContent: mark }));
+  document.getElementById("scale").replaceChildren(...spans);
 }
 
 function writeKey(panels) {

@@ -60,8 +60,14 @@ class JobDir:
         remark: str | None = None,
         role: str | None = None,
         others: Mapping[str, Any] | None = None,
+        state: str | None = None,
+        said: str = "",
+        **rows: Any,
     ) -> JobDir:
-        """Log events; a number as `gram`, or as that of `others`, is that of every entry."""
+        """Log events; a number as `gram`, or as that of `others`, is that of every entry.
+
+        Further arguments say what the rows are: `label`, `sample_id`, `spectrum`, …
+        """
         n = len(ranks)
 
         def square(values: Any) -> Any:
@@ -69,10 +75,11 @@ class JobDir:
 
         of_others = {name: OfRole(square(values)) for name, values in (others or {}).items()}
         rank = np.array(ranks, np.int32)
-        matrix = Matrix(square(gram), rank, role=role, others=of_others)
+        matrix = Matrix(square(gram), rank, role=role, others=of_others, **rows)
         numbers = dict(metrics or {"offdiag_mean": 0.1, "offdiag_std": 0.2})
         for step in steps:
             event = Event(step, log_key, feature_key, len(set(ranks)), n, numbers)
+            event.diagnosis, event.change = state, {"text": said} if said else None
             event.log()
             if remark:
                 event.remark(remark)
