@@ -53,7 +53,7 @@ class Player {
     if (!last) asked.set("step", this.step);
     if (this.order.value !== "rank") asked.set("order", this.order.value);
     if (this.colours.value !== "fixed") asked.set("colours", this.colours.value);
-    history.replaceState(null, "", `#${asked}`);
+    history.replaceState(null, "", String(asked) ? `#${asked}` : location.pathname);
     document.getElementById("step").value = this.step;
     this.slider.setAttribute("aria-valuetext", `step ${this.step}`);
     return this.draw();
