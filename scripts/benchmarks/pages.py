@@ -73,6 +73,8 @@ def _measure(
             "MB": page.stat().st_size / 1e6,
             "open ms": opened_ms,
             "step ms": Spread.of(steps_ms) if steps_ms else None,
+            "plain MB": None,
+            "plain open ms": None,
         }
         if pictures:
             _write_plain(run, plain)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-VOID = {"meta", "img", "br", "wbr"}
+VOID = {"meta", "img", "br", "wbr", "input"}
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Element:
 
     @property
     def text(self) -> str:
-        if self.tag == "style":
+        if self.tag in ("style", "script"):
             return ""
         parts = [c.text if isinstance(c, Element) else c for c in self.children]
         return re.sub(r"\s+", " ", "".join(parts)).strip()
