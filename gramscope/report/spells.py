@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from gramscope.diagnosis import STATES, Diagnosis, Kind, State
+from gramscope.diagnosis import STATES, Diagnosis, Kind
 from gramscope.events import Event
 from gramscope.report.files import plain
 from gramscope.report.history import History
@@ -24,6 +24,8 @@ class Spell:
     last: int
     text: str
     """What was said when it began: state, numbers, advice."""
+    since: int
+    """Step at which it began, as the event that says it found in hindsight."""
 
     @property
     def title(self) -> str:
@@ -34,30 +36,29 @@ class Spell:
 def spells(history: History) -> list[Spell]:
     """The states that a run went through; of one that never said any, what its numbers say."""
     events = [event for event in history.events.values() if event.metrics]
-    said = [(event.step, *_said(event)) for event in events]
-    if not any(kind for _, kind, _ in said):
-        said = [*_judged(events)]
     found: list[Spell] = []
-    for step, kind, text in said:
-        if kind is None:
-            continue
-        if found and found[-1].kind is kind:
-            found[-1] = Spell(kind, found[-1].first, step, found[-1].text)
+    for spell in [*_said(events)] or _judged(events):
+        if found and found[-1].kind is spell.kind:
+            found[-1] = replace(found[-1], last=spell.last)
         else:
-            found.append(Spell(kind, step, step, text or kind.sentence.format(of="")))
+            found.append(spell)
     return found
 
 
-def _said(event: Event) -> tuple[Kind | None, str]:
-    # Whatever a damaged line holds there.
-    kind = STATES.get(event.diagnosis) if isinstance(event.diagnosis, str) else None
-    change: Any = event.change
-    text = change.get("text") if isinstance(change, Mapping) else None
-    return kind, plain(text) if isinstance(text, str) else ""
+def _said(events: Iterable[Event]) -> Iterator[Spell]:
+    for event in events:
+        # Whatever a damaged line holds there.
+        kind = STATES.get(event.diagnosis) if isinstance(event.diagnosis, str) else None
+        change: Any = event.change if isinstance(event.change, Mapping) else {}
+        text, since = change.get("text"), change.get("since")
+        if kind is not None:
+            text = plain(text) if isinstance(text, str) else kind.sentence.format(of="")
+            since = since if isinstance(since, int) else event.step
+            yield Spell(kind, event.step, event.step, text, since)
 
 
-def _judged(events: list[Event]) -> Iterator[tuple[int, Kind, str]]:
+def _judged(events: Iterable[Event]) -> Iterator[Spell]:
     diagnosis = Diagnosis()
     for event in events:
-        state: State = diagnosis.update(event.step, event.metrics)
-        yield event.step, state.kind, state.text
+        state = diagnosis.update(event.step, event.metrics)
+        yield Spell(state.kind, event.step, event.step, state.text, state.since)

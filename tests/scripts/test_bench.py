@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.browser import needs_browser
+
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "scripts" / "benchmarks"
 SPREAD = ("min", "p5", "median", "p95", "max")
@@ -232,6 +234,18 @@ def test_digits(tmp_path: Path) -> None:
     correlations = {name: row["view_correlation"]["by_step"] for name, row in views.items()}
     assert correlations.pop("SimCLR, views the same") == [[pytest.approx(1.0)]] * 2
     assert all(0 < seed < 0.5 for steps in correlations.values() for (seed,) in steps)
+
+
+@pytest.mark.slow
+@needs_browser
+def test_pages(tmp_path: Path) -> None:
+    results = quick("pages", tmp_path)
+
+    pages = {(row["features"], row["events"]): row for row in results["pages"]}
+    assert list(pages) == [(1, 1), (1, 3), (2, 1), (2, 3)]
+    assert 0 < pages[1, 1]["MB"] < pages[1, 3]["MB"] < pages[2, 3]["MB"]
+    assert 0 < pages[1, 1]["plain MB"] < pages[1, 3]["plain MB"]
+    assert pages[1, 3]["step ms"]["n"] == 2
 
 
 @pytest.mark.slow

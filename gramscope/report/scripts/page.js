@@ -26,9 +26,11 @@ async function start() {
     made.forEach((chart) => chart.rebuild());
     drawn.push(...made);
   };
+  const curves = charts.filter((of) => of.lines.some(([steps]) => steps.length > 1));
+  document.getElementById("over-time").hidden = !curves.length;
   writeKey(panels);
-  add(document.getElementById("headlines"), charts.filter((of) => of.headline));
-  addWhenOpened(document.getElementById("more-charts"), charts.filter((of) => !of.headline), add);
+  add(document.getElementById("headlines"), curves.filter((of) => of.headline));
+  addWhenOpened(document.getElementById("more-charts"), curves.filter((of) => !of.headline), add);
   const rebuild = () => [...drawn, ...views.map((view) => view.spectrum)].forEach((chart) => chart.rebuild());
   for (const query of ["(prefers-color-scheme: dark)", "print"]) matchMedia(query).addEventListener("change", rebuild);
   await player?.changed();

@@ -9,6 +9,7 @@ class Player {
     this.colours = document.getElementById("colours");
     this.button = document.getElementById("play");
     this.slider.max = this.steps.length - 1;
+    this.slider.closest(".controls").hidden = this.steps.length < 2;
     this.recall();
     this.slider.addEventListener("input", () => this.changed());
     this.order.addEventListener("change", () => this.changed());
