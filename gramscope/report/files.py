@@ -14,7 +14,7 @@ from gramscope.events.files import EVENTS_FILE
 __all__ = ["ReportError", "plain", "read_yaml", "search"]
 
 # Configs may hold objects (paths, for instance) that a safe loader rejects; none matters here.
-_Loader: Any = type("_Loader", (yaml.SafeLoader,), {})
+_Loader: Any = type("_Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
 _Loader.add_multi_constructor("", lambda loader, suffix, node: None)
 
 

@@ -10,12 +10,16 @@ from gramscope.report.files import ReportError, plain
 from gramscope.report.history import History, read_watched
 from gramscope.report.jobs import Job, find_jobs
 
-__all__ = ["Run", "load_runs"]
+__all__ = ["NoEventError", "Run", "distinct_names", "load_runs"]
 
 _KEEP = (
     "Runs keep an events.jsonl where their callback or monitor has a save_dir, as with "
     "gram/files=run"
 )
+
+
+class NoEventError(ReportError):
+    """There is no event, or not yet."""
 
 
 @dataclass
@@ -43,7 +47,7 @@ def load_runs(directories: Sequence[Path]) -> tuple[list[Run], list[str]]:
         Those that have an event, in the order of the directories, and what could not be read.
 
     Raises:
-        ReportError: If none of them holds an event.
+        NoEventError: If none of them holds an event.
     """
     runs: dict[Path, Run] = {}
     problems: list[str] = []
@@ -58,8 +62,8 @@ def load_runs(directories: Sequence[Path]) -> tuple[list[Run], list[str]]:
     found = [run for run in runs.values() if run.watched]
     problems += [f"{plain(r.directory)}: {p}" for r in runs.values() for p in _lacks(r)]
     if not found:
-        raise ReportError("; ".join([f"There is no event to show. {_KEEP}", *problems]))
-    for run, name in zip(found, _names([run.directory for run in found]), strict=True):
+        raise NoEventError("; ".join([f"There is no event to show. {_KEEP}", *problems]))
+    for run, name in zip(found, distinct_names([run.directory for run in found]), strict=True):
         run.name = name
     return found, problems
 
@@ -82,7 +86,7 @@ def _lacks(run: Run) -> Iterator[str]:
         yield "kept no events"
 
 
-def _names(directories: Sequence[Path]) -> list[str]:
+def distinct_names(directories: Sequence[Path]) -> list[str]:
     """The directories' own names, with as many above them as it takes to tell all apart."""
     parts = [directory.resolve().parts for directory in directories]
     for depth in range(1, max(map(len, parts)) + 1):
