@@ -9,10 +9,15 @@ from collections.abc import Sequence
 
 import gramscope.config.command
 import gramscope.report.command
+import gramscope.report.show.command
 
 __all__ = ["main"]
 
-_COMMANDS = (gramscope.config.command, gramscope.report.command)
+_COMMANDS = (
+    gramscope.config.command,
+    gramscope.report.command,
+    gramscope.report.show.command,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

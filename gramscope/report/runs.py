@@ -10,7 +10,7 @@ from gramscope.report.files import ReportError, plain
 from gramscope.report.history import History, read_watched
 from gramscope.report.jobs import Job, find_jobs
 
-__all__ = ["NoEventError", "Run", "distinct_names", "load_runs"]
+__all__ = ["NoEventError", "Run", "distinct_names", "load_runs", "no_event"]
 
 _KEEP = (
     "Runs keep an events.jsonl where their callback or monitor has a save_dir, as with "
@@ -62,10 +62,15 @@ def load_runs(directories: Sequence[Path]) -> tuple[list[Run], list[str]]:
     found = [run for run in runs.values() if run.watched]
     problems += [f"{plain(r.directory)}: {p}" for r in runs.values() for p in _lacks(r)]
     if not found:
-        raise NoEventError("; ".join([f"There is no event to show. {_KEEP}", *problems]))
+        raise no_event(problems)
     for run, name in zip(found, distinct_names([run.directory for run in found]), strict=True):
         run.name = name
     return found, problems
+
+
+def no_event(problems: Sequence[str]) -> NoEventError:
+    """What to raise where nothing has an event, with what else is known of that."""
+    return NoEventError("; ".join([f"There is no event to show. {_KEEP}", *problems]))
 
 
 def _read(job: Job) -> Run:
