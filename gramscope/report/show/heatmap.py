@@ -15,7 +15,7 @@ __all__ = ["heatmap", "legend", "width_of"]
 Floats = npt.NDArray[np.float32]
 
 _CHARACTERS = " .:-=+*#%@"
-_LEGEND = 16
+_LEGEND = 10
 
 
 def width_of(console: Console, cells: int) -> int:
@@ -41,7 +41,7 @@ def legend(console: Console) -> Text:
     scale = np.linspace(-1, 1, _LEGEND, dtype=np.float32)[None]
     coloured = _coloured(console)
     shown = _blocks(np.concatenate([scale, scale])) if coloured else Text(_CHARACTERS)
-    return Text.assemble("cosine similarity -1 ", shown, " 1")
+    return Text.assemble("similarity -1 ", shown, " 1")
 
 
 def _coloured(console: Console) -> bool:

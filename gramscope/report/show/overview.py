@@ -43,7 +43,7 @@ def rows(things: Sequence[Thing]) -> Iterator[dict[str, str]]:
                 "feature": role or thing.feature,
                 "state": thing.spell.title if thing.spell else "no numbers yet",
                 "last step": str(thing.history.last_step),
-                **{line.name: line.last or "—" for line in headlines},
+                **{line.name: line.last for line in headlines},
             }
 
 

@@ -15,7 +15,7 @@ from gramscope.events.matrix import MatrixError, read_matrix
 from gramscope.report.files import plain
 from gramscope.report.history import History, gram_of, role_names
 from gramscope.report.spells import Spell, spells
-from gramscope.report.summary import bad_ends, summary_of
+from gramscope.report.summary import MetricSummary, bad_ends, summary_of
 
 __all__ = ["Line", "Picture", "Thing"]
 
@@ -29,9 +29,9 @@ class Line:
 
     name: str
     last: str
-    """Its value at the last logged step, as text; empty if it has none there."""
+    """Its value at the last logged step, as text; a dash if it has none there."""
     worst: str
-    """Its bad end, or both, and where that was."""
+    """Its bad end and where that was, or its range; empty if it never changed."""
     series: list[tuple[int, float]]
     """Steps and values."""
     amiss: bool
@@ -107,10 +107,8 @@ class Thing:
             summary = summary_of(series, last)
             if number.sound is not None and number.sound == summary.constant:
                 continue
-            final = with_ceiling(key, events[summary.final[0]].metrics) if summary.final else ""
-            ends = {} if summary.constant is not None else bad_ends(key)
-            at = {heading: getattr(summary, end) for heading, end in ends.items()}
-            worst = ", ".join(f"{h} {format_number(key, v)} at {s}" for h, (s, v) in at.items())
+            final = with_ceiling(key, events[summary.final[0]].metrics) if summary.final else "—"
+            worst = _worst(key, summary)
             yield Line(name, final, worst, series, amiss or number.sound is not None)
 
     @cached_property
@@ -140,6 +138,13 @@ class Thing:
     def missing(self) -> str:
         """Why there is no picture, if there should be one."""
         return "" if self.pictures or not self.history.pictured else "no picture data can be read"
+
+
+def _worst(key: str, summary: MetricSummary) -> str:
+    ends = [] if summary.constant is not None else [*bad_ends(key).values()]
+    points = [getattr(summary, end) for end in ends]
+    texts = [format_number(key, value) for _, value in points]
+    return f"worst {texts[0]} at {points[0][0]}" if len(ends) == 1 else "..".join(texts)
 
 
 def _said(spell: Spell | None) -> tuple[str, str]:
