@@ -115,18 +115,19 @@ def _pictures(console: Console, thing: Thing, cells: int, width: int) -> Iterato
     if not thing.pictures:
         return
     cells = min(cells, width if width_of(console, 1) == 1 else width // 2)
-    step = thing.pictures[0].step
-    said = Text(f"gram matrix of step {step}, ", overflow="fold").append(legend(console))
+    first = thing.pictures[0]
+    n = len(first.gram)
+    said = Text(f"gram matrix of step {first.step}, {n} x {n}, ", overflow="fold")
+    said.append(legend(console))
     yield Padding(said, (1, 0, 0, 0))
     yield Columns([_picture(console, one, cells) for one in thing.pictures], padding=(0, 2))
 
 
 def _picture(console: Console, picture: Picture, cells: int) -> RenderableType:
     shown = heatmap(console, picture.gram, cells)
-    n = len(picture.gram)
-    caption = Text(f"{picture.role} {n} x {n}".lstrip(), overflow="fold")
     table = Table.grid()
     table.add_column(width=max(cell_len(line) for line in shown.plain.split("\n")))
-    table.add_row(caption)
+    if picture.role:
+        table.add_row(Text(picture.role, overflow="fold"))
     table.add_row(shown)
     return table

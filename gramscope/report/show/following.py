@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from gramscope.events.earlier import EARLIER
 from gramscope.report.files import ReportError, plain, search
 from gramscope.report.history import History, feature_names
 from gramscope.report.jobs import natural_order, owner
@@ -102,7 +103,10 @@ def _accounts_below(directory: Path) -> tuple[dict[Path, Path], list[str]]:
     """Accounts of events, the run that each is of, and what cannot be searched."""
     places, files, unreadable = search(directory, "a run")
     jobs = frozenset(places)
-    ordered = sorted(files, key=lambda path: natural_order(path.parent.relative_to(directory)))
+    below = {path: path.parent.relative_to(directory) for path in files}
+    # A run that begins anew has moved the former one aside before it has an event.
+    present = [path for path in files if EARLIER not in below[path].parts]
+    ordered = sorted(present, key=lambda path: natural_order(below[path]))
     return {path.resolve(): owner(path, jobs) for path in ordered}, unreadable
 
 

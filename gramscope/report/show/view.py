@@ -16,7 +16,7 @@ __all__ = ["fitted", "view"]
 _BLOCKS = 6
 """Things that have a block each; more are a table."""
 
-_SMALL = 16
+_SMALLER = (24, 16, 0)
 """Cells of a heatmap where there is little room."""
 
 
@@ -44,7 +44,7 @@ def _candidates(
 ) -> Iterator[RenderableType]:
     yield view(console, things, remarks, cells)
     if len(things) <= _BLOCKS:
-        for size in sorted({min(cells, _SMALL), 0}, reverse=True):
+        for size in (cells, *(size for size in _SMALLER if size < cells)):
             yield _with(remarks, *(block(console, t, size, advice=False) for t in things))
         yield _with(remarks, overview(console, things))
     if remarks:
