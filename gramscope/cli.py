@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import gramscope.config.command
 import gramscope.report.command
+import gramscope.report.compare.command
 import gramscope.report.show.command
 
 __all__ = ["main"]
@@ -16,6 +17,7 @@ __all__ = ["main"]
 _COMMANDS = (
     gramscope.config.command,
     gramscope.report.command,
+    gramscope.report.compare.command,
     gramscope.report.show.command,
 )
 

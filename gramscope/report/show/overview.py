@@ -17,7 +17,7 @@ __all__ = ["overview", "rows"]
 _COURSE = "effective_rank"
 """The number whose course there is room for."""
 
-_WIDTH = 16
+_WIDTH = 8
 
 
 def overview(console: Console, things: Sequence[Thing]) -> RenderableType:

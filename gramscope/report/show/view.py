@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console, Group, RenderableType
@@ -34,9 +35,17 @@ def fitted(
 ) -> RenderableType:
     """As much of it as the terminal has lines for; what is left out is said."""
     for candidate in _candidates(console, things, remarks, cells):
-        if _height(console, candidate) < console.height:
-            break
-    return candidate
+        if _fits(console, candidate):
+            return candidate
+    if remarks:
+        remarks = [f"{len(remarks)} remarks: see them without --watch"]
+    counts = range(len(things), 0, -1)
+    fits = bisect_left(
+        counts, True, key=lambda n: _fits(console, _some(console, things, n, remarks))
+    )
+    if fits == len(counts):
+        return Text("make the terminal larger", overflow="fold")
+    return _some(console, things, counts[fits], remarks)
 
 
 def _candidates(
@@ -47,18 +56,21 @@ def _candidates(
         for size in (cells, *(size for size in _SMALLER if size < cells)):
             yield _with(remarks, *(block(console, t, size, advice=False) for t in things))
         yield _with(remarks, overview(console, things))
-    if remarks:
-        remarks = [f"{len(remarks)} remarks: see them without --watch"]
-    for shown in range(len(things), 0, -1):
-        left_out = len(things) - shown
-        more = [f"{left_out} more: make the terminal larger, or name fewer runs"] * bool(left_out)
-        yield _with([*more, *remarks], overview(console, things[:shown]))
-    yield Text("make the terminal larger", overflow="fold")
+
+
+def _some(
+    console: Console, things: Sequence[Thing], shown: int, remarks: Sequence[str]
+) -> RenderableType:
+    """The first few in a table."""
+    left_out = len(things) - shown
+    more = [f"{left_out} more: make the terminal larger, or name fewer runs"] * bool(left_out)
+    return _with([*more, *remarks], overview(console, things[:shown]))
 
 
 def _with(remarks: Sequence[str], *parts: RenderableType) -> RenderableType:
     return Group(*parts, *(Text(f"remark: {remark}", overflow="fold") for remark in remarks))
 
 
-def _height(console: Console, what: RenderableType) -> int:
-    return len(console.render_lines(what, console.options.update(height=None), pad=False))
+def _fits(console: Console, what: RenderableType) -> bool:
+    lines = console.render_lines(what, console.options.update(height=None), pad=False)
+    return len(lines) < console.height
