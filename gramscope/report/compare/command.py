@@ -91,7 +91,7 @@ def _compare(arguments: argparse.Namespace) -> None:
         _print(comparison, found, arguments.json)
     with errors_in_a_line():
         if arguments.output:
-            _write([run_a.directory, run_b.directory], arguments.output)
+            _write([run_a.directory, run_b.directory], arguments.output, arguments.json)
     for one in found:
         what = f"{one.key} is worse by {one.by:.3g}, with a tolerance of {one.tolerance:.3g}"
         print(f"gramscope: --fail-on-worse {what}", file=sys.stderr)
@@ -111,10 +111,10 @@ def _print(comparison: Comparison, found: list[Worse], as_json: bool) -> None:
         print_comparison(comparison)
 
 
-def _write(directories: list[Path], output: Path) -> None:
+def _write(directories: list[Path], output: Path, as_json: bool) -> None:
     from gramscope.report.files import plain
     from gramscope.report.run_report import run_report
 
     for remark in run_report(directories, output):
         print(f"gramscope: {plain(remark)}", file=sys.stderr)
-    print(f"page  {plain(output)}", file=sys.stderr)
+    print(f"page  {plain(output)}", file=sys.stderr if as_json else sys.stdout)

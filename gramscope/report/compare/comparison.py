@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from gramscope.diagnosis import NUMBERS, number_of
 from gramscope.report.compare.matching import match
@@ -25,12 +25,13 @@ def compare(run_a: Run, run_b: Run, steps: int = _STEPS) -> Comparison:
     Args:
         run_a: The first, against which the other is held.
         run_b: The second.
-        steps: How many of the common steps to keep of each number, at most; 2 at least.
+        steps: At how many common steps to keep each number, beside its last; 2 at least.
     """
     pairs, rest_a, rest_b = match(run_a.watched, run_b.watched)
     settings, missing = differences(run_a, run_b)
     names = feature_names([a for a, _ in pairs])
     found = [_Pair(name, a, b) for name, (a, b) in zip(names, pairs, strict=True)]
+    remarks = [remark for pair in found for remark in pair.remarks(run_a.name, run_b.name)]
     return Comparison(
         a=run_a.name,
         b=run_b.name,
@@ -42,7 +43,7 @@ def compare(run_a: Run, run_b: Run, steps: int = _STEPS) -> Comparison:
         remarks=[
             *(f"{run.name}: {problem}" for run in (run_a, run_b) for problem in run.problems),
             *missing,
-            *(remark for pair in found for remark in pair.remarks(run_a.name, run_b.name)),
+            *(remarks if pairs else ["no thing is watched in both runs"]),
         ],
     )
 
@@ -60,8 +61,10 @@ class _Pair:
         self.name, self.a, self.b = name, a, b
         self._keys = {id(h): {k for e in h.events.values() for k in e.metrics} for h in (a, b)}
 
-    def numbers(self, steps: int) -> Iterator[Number]:
+    def numbers(self, most: int) -> Iterator[Number]:
         keys = self._keys[id(self.a)] & self._keys[id(self.b)]
+        of_b = {step for step, event in self.b.events.items() if event.metrics}
+        steps = _spread([s for s, e in self.a.events.items() if e.metrics and s in of_b], most)
         for key in sorted(keys, key=_place):
             yield self._number(key, steps)
 
@@ -89,6 +92,8 @@ class _Pair:
         elif (last := max(common)) < max(a.last_step, b.last_step):
             longer = run_a if a.last_step > b.last_step else run_b
             yield f"{self.name}: compared up to step {last}, the last in common; {longer} goes on"
+        if not self._keys[id(a)] & self._keys[id(b)]:
+            yield f"{self.name}: no number is in both runs"
 
     def states(self) -> States:
         of_a, of_b = spells(self.a), spells(self.b)
@@ -100,7 +105,7 @@ class _Pair:
             parted = step
         return States(self.name, _course(of_a), _course(of_b), parted)
 
-    def _number(self, key: str, steps: int) -> Number:
+    def _number(self, key: str, steps: Collection[int]) -> Number:
         feature, name = _split(key)
         a, b = dict(self.a.series(key)), dict(self.b.series(key))
         both = [Point(step, a[step], b[step], step) for step in a if step in b]
@@ -112,7 +117,7 @@ class _Pair:
             feature=feature,
             name=name,
             headline=bool(known and known.headline),
-            points=_spread(points, steps),
+            points=[point for point in points[:-1] if point.step in steps] + points[-1:],
             common=len(both),
             noise=noise,
             parted=parting([(point.step, point.difference) for point in both], noise),
@@ -125,11 +130,11 @@ def _worse(point: Point, end: str | None, tolerance: float) -> str | None:
     return ("b" if by > 0 else "a") if abs(by) > tolerance else None
 
 
-def _spread(points: Sequence[Point], most: int) -> list[Point]:
-    if len(points) <= most:
-        return [*points]
-    last = len(points) - 1
-    return [points[round(i * last / (most - 1))] for i in range(most)]
+def _spread(steps: Sequence[int], most: int) -> Sequence[int]:
+    if len(steps) <= most:
+        return steps
+    last = len(steps) - 1
+    return [steps[round(i * last / (most - 1))] for i in range(most)]
 
 
 def _by_step(history: History, of: Sequence[Spell]) -> dict[int, str]:

@@ -38,7 +38,8 @@ class Number:
     name: str
     headline: bool
     points: list[Point]
-    """Some of the steps that have it in both runs, evenly spread; the last is the last."""
+    """At evenly spread common steps, the same of all numbers of a thing, as far as both runs have
+    it there; the last is the last that both have."""
     common: int
     """How many steps have it in both runs; 0: the only point has the last value of each run."""
     noise: float | None

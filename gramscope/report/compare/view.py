@@ -9,7 +9,7 @@ from rich.text import Text
 
 from gramscope.diagnosis import STATES, format_number
 from gramscope.report.columns import layout
-from gramscope.report.compare.result import Comparison, Number, States
+from gramscope.report.compare.result import Comparison, Number, Point, States
 from gramscope.report.terminal import terminal
 
 __all__ = ["print_comparison"]
@@ -79,17 +79,14 @@ def _course(course: Sequence[tuple[int, str]]) -> str:
 
 
 def _courses(console: Console, numbers: Sequence[Number]) -> RenderableType:
-    """A row for each number of each run, with a column for each step that most of them have."""
-    steps = [p.step for p in max((number.points for number in numbers), key=len)]
+    """A row for each number of each run, with a column for each step of those that are kept."""
+    steps = sorted({point.step for n in numbers for point in n.points[:-1]})
     rows = [(n, run) for n in numbers for run in "AB"]
     columns = {"number": [n.key if run == "A" else "" for n, run in rows]}
     columns["run"] = [run for _, run in rows]
-    for at, step in enumerate(steps[:-1]):
-        columns[f"step {step}"] = [
-            _value(n, run, at) if [p.step for p in n.points] == steps else _NOTHING
-            for n, run in rows
-        ]
-    columns["last"] = [_value(n, run, -1) for n, run in rows]
+    for step in steps:
+        columns[f"step {step}"] = [_at(n, run, step) for n, run in rows]
+    columns["last"] = [_value(n, run, n.end) for n, run in rows]
     columns["at step"] = [str(n.end.step if run == "A" else n.end.step_b) for n, run in rows]
     for heading, say in _SAID.items():
         columns[heading] = [say(n) if run == "A" else "" for n, run in rows]
@@ -100,8 +97,8 @@ def _ends(console: Console, numbers: Sequence[Number]) -> RenderableType:
     """A row for each number."""
     columns = {
         "number": [n.key for n in numbers],
-        "last of A": [_value(n, "A", -1) for n in numbers],
-        "last of B": [_value(n, "B", -1) for n in numbers],
+        "last of A": [_value(n, "A", n.end) for n in numbers],
+        "last of B": [_value(n, "B", n.end) for n in numbers],
         **{heading: [*map(say, numbers)] for heading, say in _SAID.items()},
     }
     return layout(console, [*columns], [*columns.values()], [*map(_style, numbers)])
@@ -111,8 +108,12 @@ def _style(number: Number) -> str:
     return "red" if number.worse == "b" else ""
 
 
-def _value(number: Number, run: str, at: int) -> str:
-    point = number.points[at]
+def _at(number: Number, run: str, step: int) -> str:
+    point = next((point for point in number.points if point.step == step), None)
+    return _value(number, run, point) if point else _NOTHING
+
+
+def _value(number: Number, run: str, point: Point) -> str:
     return format_number(number.name, point.a if run == "A" else point.b)
 
 
@@ -124,8 +125,8 @@ def _parted(number: Number) -> str:
     return _NOTHING if number.parted is None else str(number.parted)
 
 
-_SAID = {
-    "noise": _noise,
-    "part at": _parted,
-    "worse": lambda number: (number.worse or "").upper(),
-}
+def _worse(number: Number) -> str:
+    return (number.worse or "").upper()
+
+
+_SAID = {"noise": _noise, "part at": _parted, "worse": _worse}
