@@ -9,11 +9,19 @@ from collections.abc import Sequence
 
 import gramscope.config.command
 import gramscope.report.command
+import gramscope.report.compare.command
 import gramscope.report.run.command
+import gramscope.report.show.command
 
 __all__ = ["main"]
 
-_COMMANDS = (gramscope.config.command, gramscope.report.command, gramscope.report.run.command)
+_COMMANDS = (
+    gramscope.config.command,
+    gramscope.report.command,
+    gramscope.report.run.command,
+    gramscope.report.show.command,
+    gramscope.report.compare.command,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
-__all__ = ["add"]
+from gramscope.report.commands import FOUND, errors_in_a_line
 
-_FOUND = 3
-"""Exit code where a run is in a state that was to be looked for; 2 is that of bad input."""
+__all__ = ["add"]
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -64,7 +63,7 @@ def _add_diagnose(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="say what is wrong with a run, by the numbers that it kept",
         description="Say of everything that a run watched which state it is in, why, since when, "
         "and what to look at next, by the events that it kept (save_dir).",
-        epilog=f"Exit code: 0; {_FOUND} where --fail-on applies; 2 for bad input.",
+        epilog=f"Exit code: 0; {FOUND} where --fail-on applies; 2 for bad input.",
     )
     command.add_argument(
         "directories",
@@ -80,7 +79,7 @@ def _add_diagnose(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         nargs="+",
         action="extend",
         default=[],
-        help=f"end with exit code {_FOUND} if anything is in one of these states at the end: "
+        help=f"end with exit code {FOUND} if anything is in one of these states at the end: "
         "names as --json prints them, or `alarm` for all that are alarms",
     )
     command.add_argument(
@@ -142,7 +141,7 @@ def _diagnose(arguments: argparse.Namespace) -> None:
     for found, what in failed:
         print(f"gramscope: --fail-on {' '.join(found)}: {what}", file=sys.stderr)
     if failed:
-        raise SystemExit(_FOUND)
+        raise SystemExit(FOUND)
 
 
 def _states(names: Sequence[str], ever: bool) -> set[str]:
@@ -160,14 +159,3 @@ def _states(names: Sequence[str], ever: bool) -> set[str]:
             close = " or ".join(get_close_matches(name, known)) or f"one of {', '.join(known)}"
             raise ReportError(f"--fail-on knows no state {name!r}; perhaps {close}")
     return {*names} | (alarms if "alarm" in names else set())
-
-
-@contextmanager
-def errors_in_a_line() -> Iterator[None]:
-    from gramscope.report.files import ReportError, plain
-
-    try:
-        yield
-    except ReportError as error:
-        print(f"gramscope: {plain(error)}", file=sys.stderr)
-        raise SystemExit(2) from None

@@ -14,7 +14,7 @@ from gramscope.events.files import EVENTS_FILE
 __all__ = ["ReportError", "plain", "read_yaml", "search"]
 
 # Configs may hold objects (paths, for instance) that a safe loader rejects; none matters here.
-_Loader: Any = type("_Loader", (yaml.SafeLoader,), {})
+_Loader: Any = type("_Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
 _Loader.add_multi_constructor("", lambda loader, suffix, node: None)
 
 
@@ -24,7 +24,10 @@ class ReportError(Exception):
 
 def plain(value: object) -> str:
     """Text that no terminal or page takes for anything else: control characters are spelt out."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+    text = str(value)
+    if text.isprintable():  # as good as always: a run has many names
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def read_yaml(path: Path) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +16,16 @@ from gramscope.events.files import read_events, stem
 from gramscope.events.matrix import MatrixError
 from gramscope.report.files import plain
 
-__all__ = ["History", "feature_names", "gram_of", "read_histories", "read_watched", "roles_of"]
+__all__ = [
+    "History",
+    "feature_names",
+    "gather",
+    "gram_of",
+    "read_histories",
+    "read_watched",
+    "role_names",
+    "roles_of",
+]
 
 Floats = npt.NDArray[np.float32]
 
@@ -82,19 +91,25 @@ def read_histories(path: Path) -> tuple[list[History], list[str]]:
 def read_watched(path: Path) -> tuple[list[History], list[str]]:
     """A history for each thing watched in one ``events.jsonl``, and what was wrong with the file.
 
-    A step that occurs twice, as after a resume, counts as its later line says. Features that were
-    watched together are one thing.
-
     Raises:
         OSError: If it cannot be read.
     """
     events, problems = read_events(path)
+    return gather(events, path.parent), problems
+
+
+def gather(events: Iterable[Event], directory: Path) -> list[History]:
+    """A history for each thing watched, of the events on record below a directory.
+
+    A step that occurs twice, as after a resume, counts as its later line says. Features that were
+    watched together are one thing.
+    """
     found: dict[tuple[str, str], History] = {}
     for event in events:
         feature_key, log_key = plain(event.feature_key), plain(event.log_key)
         title = plain(event.name)
         history = found.setdefault(
-            (title, log_key), History(feature_key, title, log_key, path.parent)
+            (title, log_key), History(feature_key, title, log_key, directory)
         )
         history.events[event.step] = replace(
             event,
@@ -103,14 +118,18 @@ def read_watched(path: Path) -> tuple[list[History], list[str]]:
         )
     for history in found.values():
         history.events = dict(sorted(history.events.items()))
-    return list(found.values()), problems
+    return list(found.values())
+
+
+def role_names(history: History) -> list[str]:
+    """Which features its events are of; empty where there is one only, whose keys name none."""
+    keys = {key: None for event in history.events.values() for key in event.metrics}
+    return list(dict.fromkeys(role for key in keys if (role := _role(key))))
 
 
 def roles_of(history: History) -> list[History]:
     """A history for each feature that its events are of; what is of several is in all of them."""
-    keys = {key: None for event in history.events.values() for key in event.metrics}
-    roles = dict.fromkeys(role for key in keys if (role := _role(key)))
-    return [_of_role(history, role) for role in roles] or [history]
+    return [_of_role(history, role) for role in role_names(history)] or [history]
 
 
 def _of_role(history: History, role: str) -> History:

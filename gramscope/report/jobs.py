@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from gramscope.config.presets import SHARED_DIR, is_gram_target
 from gramscope.report.files import ReportError, plain, read_yaml, search
 
-__all__ = ["Job", "find_jobs"]
+__all__ = ["Job", "find_jobs", "natural_order", "owner"]
 
 
 @dataclass
@@ -50,11 +50,12 @@ def find_jobs(directory: Path) -> tuple[list[Job], list[str]]:
             f"with an events.jsonl, as callbacks and monitors with a save_dir keep it"
         )
     jobs = {place: _read_job(place) for place in places}
+    of_hydra = frozenset(places)
     for path in events_files:
-        owner = next((parent for parent in path.parents if parent in places), path.parent)
-        if owner not in jobs:
-            jobs[owner] = Job(owner, "", None, {}, (), keeps_events=True)
-        jobs[owner].events_files.append(path)
+        place = owner(path, of_hydra)
+        if place not in jobs:
+            jobs[place] = Job(place, "", None, {}, (), keeps_events=True)
+        jobs[place].events_files.append(path)
     ordered = sorted(jobs.values(), key=lambda job: _order(job, directory))
     numbers = [job.number for job in ordered if job.number is not None]
     distinct = len(set(numbers)) == len(numbers)  # else of several sweeps
@@ -62,6 +63,17 @@ def find_jobs(directory: Path) -> tuple[list[Job], list[str]]:
         numbered = distinct and job.number is not None
         job.name = str(job.number) if numbered else _path_name(job, directory)
     return ordered, unreadable
+
+
+def owner(events_file: Path, places: Collection[Path]) -> Path:
+    """The directory of the run that an account of events is of: a Hydra job's, or its own."""
+    return next((parent for parent in events_file.parents if parent in places), events_file.parent)
+
+
+def natural_order(path: Path) -> list[tuple[bool, int, str]]:
+    """By what paths are sorted so that 9 comes before 10."""
+    parts = re.split(r"(\d+)", path.as_posix())
+    return [(p.isdecimal(), int(p) if p.isdecimal() else 0, p) for p in parts]
 
 
 def _read_job(place: Path) -> Job:
@@ -133,6 +145,5 @@ def _path_name(job: Job, directory: Path) -> str:
 
 
 def _order(job: Job, directory: Path) -> tuple[bool, int, list[tuple[bool, int, str]]]:
-    parts = re.split(r"(\d+)", job.directory.relative_to(directory).as_posix())
-    natural = [(p.isdecimal(), int(p) if p.isdecimal() else 0, p) for p in parts]
+    natural = natural_order(job.directory.relative_to(directory))
     return job.number is None, job.number or 0, natural

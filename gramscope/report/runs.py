@@ -10,7 +10,7 @@ from gramscope.report.files import ReportError, plain
 from gramscope.report.history import History, read_watched
 from gramscope.report.jobs import Job, find_jobs
 
-__all__ = ["NoEventError", "Run", "load_runs"]
+__all__ = ["NoEventError", "Run", "distinct_names", "load_runs", "no_event"]
 
 _KEEP = (
     "Runs keep an events.jsonl where their callback or monitor has a save_dir, as with "
@@ -67,10 +67,15 @@ def load_runs(directories: Sequence[Path], most: int | None = None) -> tuple[lis
         if run.watched:
             found.append(run)
     if not found:
-        raise NoEventError("; ".join([f"There is no event to show. {_KEEP}", *problems]))
-    for run, name in zip(found, _names([run.directory for run in found]), strict=True):
+        raise no_event(problems)
+    for run, name in zip(found, distinct_names([run.directory for run in found]), strict=True):
         run.name = name
     return found, problems
+
+
+def no_event(problems: Sequence[str]) -> NoEventError:
+    """What to raise where nothing has an event, with what else is known of that."""
+    return NoEventError("; ".join([f"There is no event to show. {_KEEP}", *problems]))
 
 
 def _find(directories: Sequence[Path]) -> tuple[list[Job], list[str]]:
@@ -105,7 +110,7 @@ def _lacks(run: Run) -> Iterator[str]:
         yield "kept no events"
 
 
-def _names(directories: Sequence[Path]) -> list[str]:
+def distinct_names(directories: Sequence[Path]) -> list[str]:
     """The directories' own names, with as many above them as it takes to tell all apart."""
     parts = [directory.resolve().parts for directory in directories]
     for depth in range(1, max(map(len, parts)) + 1):

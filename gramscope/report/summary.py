@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gramscope.diagnosis import number_of
 from gramscope.report.history import History
 
-__all__ = ["MetricSummary", "bad_ends", "summarise"]
+__all__ = ["MetricSummary", "bad_ends", "summarise", "summary_of"]
 
 _ENDS = {
     "low": {"worst": "smallest"},
@@ -42,12 +43,20 @@ def bad_ends(metric: str) -> dict[str, str]:
 def summarise(history: History) -> dict[str, MetricSummary]:
     """Every metric of a run by name; the extremes count skipped steps too."""
     logged = history.logged
-    summaries = {}
-    for metric in {name for event in history.events.values() for name in event.metrics}:
-        series = history.series(metric)
-        summaries[metric] = MetricSummary(
-            final=next(((s, v) for s, v in series if logged and s == logged[-1]), None),
-            smallest=min(series, key=lambda point: point[1]),
-            largest=max(series, key=lambda point: point[1]),
-        )
-    return summaries
+    last = logged[-1] if logged else None
+    metrics = {name for event in history.events.values() for name in event.metrics}
+    return {metric: summary_of(history.series(metric), last) for metric in metrics}
+
+
+def summary_of(series: Sequence[tuple[int, float]], last: int | None) -> MetricSummary:
+    """One metric of a run.
+
+    Args:
+        series: Steps and values, in the order of steps; one at least.
+        last: The last logged step, if there is one.
+    """
+    return MetricSummary(
+        final=next(((s, v) for s, v in reversed(series) if s == last), None),
+        smallest=min(series, key=lambda point: point[1]),
+        largest=max(series, key=lambda point: point[1]),
+    )

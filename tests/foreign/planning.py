@@ -28,8 +28,9 @@ SWEEP = (
     "python train.py -m +callbacks=gram gram/files=run"
     " callbacks.gram.feature_key=teacher_cls_token,student_cls_token"
 )
-# A run that `gramscope diagnose` can be tried on.
+# A run that `gramscope diagnose` and `gramscope show` can be tried on, and one to compare it with.
 RUN = "python train.py +callbacks=gram gram/files=run callbacks.gram.log_every_n_steps=1"
+OTHER_RUN = f"{RUN} callbacks.gram.max_samples=64"
 # Of the bundled job only composed: no test machine is sure to have these.
 COMPOSED = re.compile(r"--cfg job|trainer=(gpu|ddp)\b|launch=slurm\b|mode=online|address=auto")
 # The bundled job as small as it gets.
@@ -91,10 +92,16 @@ def plan(text: str, before: str = SWEEP) -> tuple[Any, ...] | None:
         return application, text if "--help" in words else _shortened(text)
     if words[:2] == ["gramscope", "sweep-report"] and "…" in text:
         return _owner("train.py"), before, re.sub(r"multirun/\S*", "multirun/*/*", text)
-    if words[:2] == ["gramscope", "diagnose"] and "outputs/some" in text:
+    if words[0] == "gramscope" and "--watch" in words:
+        return None
+    if words[:2] == ["gramscope", "compare"] and "outputs/some" in text:
+        both = text.replace("outputs/some outputs/some", "outputs/*/*")
+        return _owner("train.py"), RUN, OTHER_RUN, both
+    if words[0] == "gramscope" and "outputs/some" in text:
         return _owner("train.py"), RUN, text.replace("outputs/some", "outputs/*/*")
     if words[0] == "gramscope":
-        return None, f"{text} --help" if words[-1] in ("sweep-report", "diagnose") else text
+        alone = words[-1] in ("sweep-report", "diagnose", "show", "compare")
+        return None, f"{text} --help" if alone else text
     if words[:2] == ["pip", "list"]:
         return None, text.replace("pip", PIP, 1)
     if words[:2] == ["pip", "install"]:
@@ -120,6 +127,9 @@ def check(text: str) -> None:
         assert '__name__ == "__main__"' in file.read_text(), f"{words[2]} is no program"
     elif words[:2] == [".venv/bin/python", "-m"]:
         assert importlib.util.find_spec(words[2]), f"there is no module {words[2]}"
+    elif words[0] == "gramscope":  # it would go on until Ctrl-C
+        usage = _call(sys.executable, "-m", "gramscope.cli", words[1], "--help")
+        assert "--watch" in usage, f"gramscope {words[1]} has no --watch"
     elif words[0] == "wandb":
         _call(sys.executable, "-m", *words[:2], "--help")
     elif words[0] != "scripts/test":

@@ -125,6 +125,7 @@ def test_bad_input_that_is_answered_otherwise(found: Done) -> None:
         ("scripts/bench gather --larger", "there is no --larger"),
         ("python -m tests.support", "is no program"),
         (".venv/bin/python -m pitest", "there is no module"),
+        ("gramscope diagnose outputs/… --watch", "has no --watch"),
         ("wandb snyc", "returned non-zero exit status"),
     ],
 )

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from gramscope.report.commands import errors_in_a_line, seconds
+
 __all__ = ["add"]
 
 _REFRESH_S = 10.0
@@ -38,7 +40,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--watch",
         metavar="SECONDS",
         nargs="?",
-        type=_seconds,
+        type=seconds,
         const=_REFRESH_S,
         help="write it again while runs train, every so many seconds if there is anything new "
         f"({_REFRESH_S:g} unless given); the page loads itself again. Ctrl-C ends it",
@@ -46,19 +48,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.set_defaults(run=_report)
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 1 <= seconds < 1e6:
-        raise argparse.ArgumentTypeError(f"expected a number of seconds from 1, but got {text!r}")
-    return seconds
-
-
 def _report(arguments: argparse.Namespace) -> None:
     # What reads arrays and fills pages is loaded for this command only.
-    from gramscope.report.command import errors_in_a_line
     from gramscope.report.run.watching import watch
 
     directories = arguments.directories

@@ -56,7 +56,7 @@ class TestBadInput:
     ) -> None:
         with pytest.raises(SystemExit):
             main(["report", str(tmp_path), "--watch", seconds])
-        assert f"a number of seconds from 1, but got '{seconds}'" in capsys.readouterr().err
+        assert f"a number of seconds from 0.1, but got '{seconds}'" in capsys.readouterr().err
 
     def test_what_is_damaged_is_listed_beside_what_is_not(
         self,
