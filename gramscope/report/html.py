@@ -6,6 +6,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from gramscope.diagnosis import format_number
 from gramscope.sweep.overrides import short_value
 
 __all__ = ["templates"]
@@ -22,4 +23,5 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["rounded"] = short_value
+    environment.filters["number"] = format_number
     return environment

@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from gramscope.report.compare.comparison import compare
 from gramscope.report.heatmap import legend_uri
 from gramscope.report.html import templates
 from gramscope.report.run.choice import MOST_ROWS, STRETCHES
@@ -62,6 +63,8 @@ def render_page(
             title=", ".join(run.name for run in runs),
             runs=runs,
             panels=panels,
+            # Of more than two, nobody could say which with which.
+            comparison=compare(runs[0], runs[1]) if len(runs) == 2 else None,
             accounts=list(accounts(panels, runs)),
             lines=lines(panels),
             settings=[(run, overrides(run), config_text(run)) for run in runs],

@@ -228,6 +228,10 @@ class TestNumbers:
         assert page.page.locator(".panel figcaption b").all_inner_texts() == ["0", "1"]
         assert page.page.locator("#key span").all_inner_texts() == [" 0", " 1"]
         assert "the last before" in page.text(".panel:nth-child(2) .at")
+        compared = page.text("[aria-labelledby=compared]")
+        assert "model.lr" not in compared
+        assert re.search(r"lr\s+1\s+2", compared)
+        assert re.search(r"offdiag_mean\s+40\s+0\.800\s+1\.000\s+0\.200", compared)
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
