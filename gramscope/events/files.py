@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from gramscope.events.event import Event
 
-__all__ = ["append_event", "directory_of", "read_events", "stem", "write_atomically"]
+__all__ = [
+    "append_event",
+    "directory_of",
+    "files_of_steps",
+    "read_events",
+    "stem",
+    "write_atomically",
+]
 
 EVENTS_FILE = "events.jsonl"
 """Name of the account below a run's `save_dir`."""
+
+_OF_A_STEP = re.compile(r"step_([0-9]{8,16})\.(?:png|npz)")
 
 
 def directory_of(save_dir: Path, log_key: str) -> Path:
@@ -22,6 +34,18 @@ def directory_of(save_dir: Path, log_key: str) -> Path:
 def stem(save_dir: Path, log_key: str, step: int) -> Path:
     """``<directory>/step_00000100``, to which a suffix is added."""
     return directory_of(save_dir, log_key) / f"step_{step:08d}"
+
+
+def files_of_steps(directory: Path) -> Iterator[tuple[int, os.DirEntry[str]]]:
+    """The step and the entry of each picture and each matrix in a directory, if it is there.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
+        for entry in entries:
+            if found := _OF_A_STEP.fullmatch(entry.name):
+                yield int(found[1]), entry
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -44,15 +68,19 @@ def write_atomically(path: Path, data: bytes) -> None:
 def append_event(save_dir: Path, event: Event) -> None:
     """Append an event's line to the account in one write, so that a killed run leaves whole lines.
 
+    What a machine that went down has left of one is ended first: it would spoil this one too.
+
     Raises:
         OSError: If it cannot be written.
     """
     path = save_dir / EVENTS_FILE
     save_dir.mkdir(parents=True, exist_ok=True)
-    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
     data = f"{event.as_json()}\n".encode()
     try:
         size = os.fstat(fd).st_size
+        if size and os.pread(fd, 1, size - 1) != b"\n":
+            data = b"\n" + data
         if os.write(fd, data) < len(data):  # the disk is full: better no line than half a line
             os.ftruncate(fd, size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))

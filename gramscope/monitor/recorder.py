@@ -112,7 +112,7 @@ class Recorder:
             return
         npz = matrix.npz()
         event.png = self._draw(channel, event, npz)
-        event.kept = place is not None and self._keep(event, npz, place.directory)
+        event.kept = place is not None and self._keep(event, npz, place)
         if event.png is not None and not event.kept:
             self._keep_for_a_while(event, event.png)
         if event.png is not None and channel.prepare is not None:
@@ -134,8 +134,10 @@ class Recorder:
             return self._not_saved(event, error)
         return True
 
-    def _keep(self, event: Event, npz: bytes, save_dir: Path) -> bool:
-        path = stem(save_dir, event.log_key, event.step)
+    def _keep(self, event: Event, npz: bytes, place: Place) -> bool:
+        path = stem(place.directory, event.log_key, event.step)
+        place.put(event, len(npz) + len(event.png or b""))
+        self._thin(place)
         try:
             write_atomically(path.with_suffix(".npz"), npz)
             if event.png is not None:
@@ -144,6 +146,12 @@ class Recorder:
         except Exception as error:
             return self._not_saved(event, error)
         return True
+
+    def _thin(self, place: Place) -> None:
+        try:
+            place.thin()
+        except OSError as error:
+            self._warn("thinning", f"{place.directory} takes more than it may: {error}")
 
     def _not_saved(self, event: Event, error: Exception) -> bool:
         self._warn("disk", f"Step {event.step} could not be saved: {error}")
@@ -169,6 +177,8 @@ class Recorder:
             append_event(channel.place.directory, event)
         except OSError as error:
             self._warn("account", f"events.jsonl could not be written: {error}")
+        channel.place.release(event)
+        self._thin(channel.place)
 
 
 def why_abandoned(closed: bool, error: Exception | None) -> Reason:
