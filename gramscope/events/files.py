@@ -94,18 +94,20 @@ def read_events(path: Path) -> tuple[list[Event], list[str]]:
     Raises:
         OSError: If it cannot be read.
     """
-    *lines, last = path.read_bytes().split(b"\n")
-    found = [_event(line) for line in lines if line.strip()]
-    unreadable = found.count(None)
-    problems = []
+    found = []
+    unreadable, problems = 0, []
+    with path.open("rb") as file:
+        for line in file:
+            if (event := _event(line)) is not None:
+                found.append(event)
+            elif line.endswith(b"\n"):
+                unreadable += bool(line.strip())
+            elif line.strip():  # of a run that is writing it, or was killed
+                problems.append(f"the last line of {path.name} is cut off")
     if unreadable:
         noun = "line" if unreadable == 1 else "lines"
-        problems.append(f"{unreadable} unreadable {noun} in {path.name}")
-    if last.strip():
-        found.append(_event(last))
-        if found[-1] is None:
-            problems.append(f"the last line of {path.name} is cut off")
-    return [event for event in found if event is not None], problems
+        problems.insert(0, f"{unreadable} unreadable {noun} in {path.name}")
+    return found, problems
 
 
 def _event(line: bytes) -> Event | None:

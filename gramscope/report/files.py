@@ -24,7 +24,10 @@ class ReportError(Exception):
 
 def plain(value: object) -> str:
     """Text that no terminal or page takes for anything else: control characters are spelt out."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def read_yaml(path: Path) -> Any:

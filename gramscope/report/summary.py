@@ -41,13 +41,15 @@ def bad_ends(metric: str) -> dict[str, str]:
 
 def summarise(history: History) -> dict[str, MetricSummary]:
     """Every metric of a run by name; the extremes count skipped steps too."""
-    logged = history.logged
+    last = (history.logged or [None])[-1]
+    final = {} if last is None else history.events[last].metrics
     summaries = {}
-    for metric in {name for event in history.events.values() for name in event.metrics}:
+    for metric in dict.fromkeys(name for e in history.events.values() for name in e.metrics):
         series = history.series(metric)
+        values = [value for _, value in series]
         summaries[metric] = MetricSummary(
-            final=next(((s, v) for s, v in series if logged and s == logged[-1]), None),
-            smallest=min(series, key=lambda point: point[1]),
-            largest=max(series, key=lambda point: point[1]),
+            final=(last, final[metric]) if last is not None and metric in final else None,
+            smallest=series[values.index(min(values))],
+            largest=series[values.index(max(values))],
         )
     return summaries

@@ -127,9 +127,13 @@ def _rows(job: Job, mark: str) -> list[Row]:
     if not histories:
         return [Row(job, mark, "", None, [*problems, "kept no events"])]
     return [
-        Row(job, mark, name, history, list(problems), summarise(history))
+        Row(job, mark, name, history, _remarks(problems, history), summarise(history))
         for name, history in zip(feature_names(histories), histories, strict=True)
     ]
+
+
+def _remarks(problems: Sequence[str], history: History) -> list[str]:
+    return [*problems, *filter(None, [history.thinned])]
 
 
 def _needs_feature(rows: Sequence[Row], swept: Sequence[str]) -> bool:
