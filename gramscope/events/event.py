@@ -122,7 +122,7 @@ class Event:
             step=step,
             log_key=log_key,
             feature_key=feature_key,
-            name=str(read.get("name") or ""),
+            name=_of(str, read.get("name")) or "",
             world_size=_count(read.get("world_size")),
             n=_count(read.get("n")),
             # A run's events share their names; what is NaN or Inf is within no bounds.
@@ -135,7 +135,7 @@ class Event:
             change=_of(dict, read.get("change")),
             drawn=read.get("drawn") is not False,
             status="logged" if read.get("status") == "logged" else "skipped",
-            reason=str(read.get("reason") or "") or None,
+            reason=_of(str, read.get("reason")) or None,
         )
 
 

@@ -42,7 +42,9 @@ def files_of_steps(directory: Path) -> Iterator[tuple[int, os.DirEntry[str]]]:
     Raises:
         OSError: If it cannot be read.
     """
-    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
+    # A damaged log key may lead to what no path can be.
+    not_there = (FileNotFoundError, NotADirectoryError, ValueError)
+    with suppress(*not_there), os.scandir(directory) as entries:
         for entry in entries:
             if found := _OF_A_STEP.fullmatch(entry.name):
                 yield int(found[1]), entry

@@ -104,10 +104,7 @@ def read_watched(path: Path) -> tuple[list[History], list[str]]:
         found[key].events[event.step] = event
     for history in found.values():
         history.events = dict(sorted(history.events.items()))
-        try:
-            history.on_disk = _on_disk(history.matrix_file(history.last_step).parent)
-        except OSError as error:
-            problems.append(f"the pictures of {history.log_key} cannot be read ({error.strerror})")
+        history.on_disk = _on_disk(history)
     return list(found.values()), problems
 
 
@@ -120,8 +117,11 @@ def _plainly(event: Event) -> Event:
     return event
 
 
-def _on_disk(directory: Path) -> frozenset[int]:
-    files = files_of_steps(directory)
+def _on_disk(history: History) -> frozenset[int]:
+    try:
+        files = list(files_of_steps(history.matrix_file(history.last_step).parent))
+    except OSError:  # each will say so that is looked for
+        return frozenset(history.events)
     return frozenset(step for step, file in files if file.name.endswith(".npz"))
 
 

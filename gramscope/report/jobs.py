@@ -50,8 +50,9 @@ def find_jobs(directory: Path) -> tuple[list[Job], list[str]]:
             f"with an events.jsonl, as callbacks and monitors with a save_dir keep it"
         )
     jobs = {place: _read_job(place) for place in places}
+    hydra = set(places)
     for path in events_files:
-        owner = next((parent for parent in path.parents if parent in places), path.parent)
+        owner = next((parent for parent in path.parents if parent in hydra), path.parent)
         if owner not in jobs:
             jobs[owner] = Job(owner, "", None, {}, (), keeps_events=True)
         jobs[owner].events_files.append(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class Row:
     """What could not be read."""
     summary: dict[str, MetricSummary] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def final(self) -> dict[str, float]:
         """The metrics at the last logged step."""
         return {name: s.final[1] for name, s in self.summary.items() if s.final}
