@@ -21,7 +21,6 @@ LATEST = 8
 """Events of each log key, the latest, that go when no other is left."""
 
 _LATER = 1 << 56  # more than any step: what costs as much goes after all that costs less
-_NEVER = 1 << 60
 
 
 class Kept(NamedTuple):
@@ -49,7 +48,6 @@ class Shelf:
         self._sizes: Counter[Kept] = Counter()
         self._steps: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
         self._changes: set[Kept] = set()
-        self._in_use: set[Kept] = set()
 
     @classmethod
     def of(cls, save_dir: Path, log_keys: Iterable[str], events: Iterable[Event]) -> Shelf:
@@ -72,16 +70,11 @@ class Shelf:
         return shelf
 
     def put(self, event: Event, size: int) -> None:
-        """Add an event's files, which stay until it is released."""
+        """Add an event's files."""
         kept = Kept(event.step, event.log_key)
-        self._in_use.add(kept)
         if event.change is not None:
             self._changes.add(kept)
         self._add(kept, size)
-
-    def release(self, event: Event) -> None:
-        """Let an event go when its time comes, now that loggers have had it."""
-        self._in_use.discard(Kept(event.step, event.log_key))
 
     def surplus(self, limit: float) -> Iterator[Kept]:
         """Take off what is too much, one event after the other.
@@ -89,7 +82,8 @@ class Shelf:
         Args:
             limit: Bytes that may stay.
         """
-        while self.size > limit and (gone := self._first_to_go()) is not None:
+        while self.size > limit:
+            gone = self._first_to_go()
             steps = self._steps[gone.log_key]
             steps.pop(bisect.bisect_left(steps, gone.step))
             self.size -= self._sizes.pop(gone)
@@ -102,18 +96,14 @@ class Shelf:
         self._sizes[kept] += size
         self.size += size
 
-    def _first_to_go(self) -> Kept | None:
-        least, first = _NEVER, None
-        for log_key, of_key in self._steps.items():
-            steps = np.array(of_key)
-            if not len(steps):
-                continue
-            costs = self._costs(log_key, steps)
-            at = int(costs.argmin())
-            cost, kept = int(costs[at]), Kept(int(steps[at]), log_key)
-            if cost < least or (cost == least and first is not None and kept < first):
-                least, first = cost, kept
-        return first
+    def _first_to_go(self) -> Kept:
+        return min(self._cheapest(log_key) for log_key, of_key in self._steps.items() if of_key)[1]
+
+    def _cheapest(self, log_key: str) -> tuple[int, Kept]:
+        steps = np.array(self._steps[log_key])
+        costs = self._costs(log_key, steps)
+        at = int(costs.argmin())
+        return int(costs[at]), Kept(int(steps[at]), log_key)
 
     def _costs(self, log_key: str, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """What each costs; the cheapest goes first.
@@ -127,10 +117,6 @@ class Shelf:
         counts = steps[:end] // unit
         _, bits = np.frexp((counts[1:] ^ counts[:-1]).astype(np.float64))
         costs[1:end] = unit * (1 << bits.astype(np.int64) >> 1)
-        costs[np.isin(steps, _of(self._changes, log_key))] += _LATER
-        costs[np.isin(steps, _of(self._in_use, log_key))] = _NEVER
+        changes = [event.step for event in self._changes if event.log_key == log_key]
+        costs[np.isin(steps, changes)] += _LATER
         return costs
-
-
-def _of(events: Iterable[Kept], log_key: str) -> list[int]:
-    return [event.step for event in events if event.log_key == log_key]

@@ -10,7 +10,7 @@ from pathlib import Path
 from gramscope.events import Event
 from gramscope.events.earlier import make_room
 from gramscope.events.files import stem
-from gramscope.events.thinning import Shelf
+from gramscope.events.thinning import Kept, Shelf
 
 __all__ = ["Place", "require_own_pictures"]
 
@@ -75,38 +75,36 @@ class Place:
                 for place in (self, *_in(self.directory)):
                     place._shelf = shelf
 
-    def put(self, event: Event, size: int) -> None:
-        """Count in an event's files, which are to be written: so many bytes."""
-        with _one_at_a_time:
-            if self._shelf is not None:
-                self._shelf.put(event, size)
-
-    def release(self, event: Event) -> None:
-        """Loggers have had an event, and its files may go."""
-        with _one_at_a_time:
-            if self._shelf is not None:
-                self._shelf.release(event)
-
-    def thin(self) -> None:
-        """Remove files that there is no room for.
+    def settle(self, event: Event) -> None:
+        """Count in the files of an event that loggers have had, and remove what is too much.
 
         Raises:
-            OSError: If one cannot be removed, which then is counted no longer, or if nothing is
+            OSError: If a file cannot be removed, which then is counted no longer, or if nothing is
                 left to remove.
         """
-        limits = [p._limit_mb for p in _in(self.directory) if p._limit_mb is not None]
-        shelf = self._shelf
-        if shelf is None or self not in _open or not limits:
-            return
         with _one_at_a_time:
-            for gone in shelf.surplus(min(limits) * 1e6):
-                if shelf.gone == 1:
-                    log.info(_THINNED, self.directory, min(limits))
-                of_step = stem(self.directory, gone.log_key, gone.step)
-                for suffix in (".npz", ".png"):
-                    of_step.with_suffix(suffix).unlink(missing_ok=True)
-            if shelf.gone and not shelf.size:
-                raise OSError(f"save_limit_mb={min(limits):g} has no room for a single event")
+            shelf = self._shelf
+            if shelf is None or self not in _open:
+                return
+            files = self._files(event) if event.drawn else []
+            if sizes := [file.stat().st_size for file in files if file.is_file()]:
+                shelf.put(event, sum(sizes))
+            limits = [p._limit_mb for p in _in(self.directory) if p._limit_mb is not None]
+            if limits:
+                self._thin(shelf, min(limits))
+
+    def _thin(self, shelf: Shelf, limit_mb: float) -> None:
+        for gone in shelf.surplus(limit_mb * 1e6):
+            if shelf.gone == 1:
+                log.info(_THINNED, self.directory, limit_mb)
+            for file in self._files(gone):
+                file.unlink(missing_ok=True)
+        if shelf.gone and not shelf.size:
+            raise OSError(f"save_limit_mb={limit_mb:g} has no room for a single event")
+
+    def _files(self, event: Event | Kept) -> list[Path]:
+        path = stem(self.directory, event.log_key, event.step)
+        return [path.with_suffix(suffix) for suffix in (".npz", ".png")]
 
     def _make_room(self, first: int) -> Shelf:
         starts = [p.start for p in (self, *_in(self.directory)) if p.start is not None]

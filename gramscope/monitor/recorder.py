@@ -112,7 +112,7 @@ class Recorder:
             return
         npz = matrix.npz()
         event.png = self._draw(channel, event, npz)
-        event.kept = place is not None and self._keep(event, npz, place)
+        event.kept = place is not None and self._keep(event, npz, place.directory)
         if event.png is not None and not event.kept:
             self._keep_for_a_while(event, event.png)
         if event.png is not None and channel.prepare is not None:
@@ -134,10 +134,8 @@ class Recorder:
             return self._not_saved(event, error)
         return True
 
-    def _keep(self, event: Event, npz: bytes, place: Place) -> bool:
-        path = stem(place.directory, event.log_key, event.step)
-        place.put(event, len(npz) + len(event.png or b""))
-        self._thin(place)
+    def _keep(self, event: Event, npz: bytes, save_dir: Path) -> bool:
+        path = stem(save_dir, event.log_key, event.step)
         try:
             write_atomically(path.with_suffix(".npz"), npz)
             if event.png is not None:
@@ -146,12 +144,6 @@ class Recorder:
         except Exception as error:
             return self._not_saved(event, error)
         return True
-
-    def _thin(self, place: Place) -> None:
-        try:
-            place.thin()
-        except OSError as error:
-            self._warn("thinning", f"{place.directory} takes more than it may: {error}")
 
     def _not_saved(self, event: Event, error: Exception) -> bool:
         self._warn("disk", f"Step {event.step} could not be saved: {error}")
@@ -177,8 +169,10 @@ class Recorder:
             append_event(channel.place.directory, event)
         except OSError as error:
             self._warn("account", f"events.jsonl could not be written: {error}")
-        channel.place.release(event)
-        self._thin(channel.place)
+        try:
+            channel.place.settle(event)
+        except OSError as error:
+            self._warn("thinning", f"{channel.place.directory} takes more than it may: {error}")
 
 
 def why_abandoned(closed: bool, error: Exception | None) -> Reason:

@@ -41,14 +41,15 @@ def bad_ends(metric: str) -> dict[str, str]:
 
 def summarise(history: History) -> dict[str, MetricSummary]:
     """Every metric of a run by name; the extremes count skipped steps too."""
-    last = (history.logged or [None])[-1]
-    final = {} if last is None else history.events[last].metrics
+    logged = history.logged
+    last = logged[-1] if logged else -1
+    final = history.events[last].metrics if logged else {}
     summaries = {}
     for metric in dict.fromkeys(name for e in history.events.values() for name in e.metrics):
         series = history.series(metric)
         values = [value for _, value in series]
         summaries[metric] = MetricSummary(
-            final=(last, final[metric]) if last is not None and metric in final else None,
+            final=(last, final[metric]) if metric in final else None,
             smallest=series[values.index(min(values))],
             largest=series[values.index(max(values))],
         )

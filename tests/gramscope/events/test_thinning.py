@@ -22,7 +22,7 @@ def grid(start: int, stop: int, every: int, log_key: str = "g") -> list[Event]:
 
 
 class Directory:
-    """What is there of events of a byte each, while they come and are handed on."""
+    """What is there of events of a byte each, while they come."""
 
     def __init__(self, limit: float, shelf: Shelf | None = None) -> None:
         self.limit = limit
@@ -33,8 +33,6 @@ class Directory:
         for one in events:
             self.kept.add(Kept(one.step, one.log_key))
             self.shelf.put(one, 1)
-            self.thin()
-            self.shelf.release(one)
             self.thin()
             assert self.shelf.size == len(self.kept) <= self.limit
         return self
@@ -108,19 +106,6 @@ def test_when_nothing_else_is_left_changes_go_then_the_first_then_the_latest() -
     assert sorted(gone[: len(others)]) == others
     assert sorted(gone[len(others) :][:2]) == [5, 6]
     assert gone[len(others) + 2 :] == [1, *range(20 - LATEST + 1, 21)]
-
-
-def test_one_that_loggers_have_not_had_stays_whatever_it_takes() -> None:
-    shelf = Shelf()
-    events = grid(1, 3, 1)
-    for one in events:
-        shelf.put(one, 10)
-
-    assert not [*shelf.surplus(15)]
-
-    shelf.release(events[1])
-    assert [*shelf.surplus(15)] == [Kept(2, "g")]
-    assert shelf.size == 20
 
 
 def test_of_several_keys_the_one_gives_way_whose_events_are_closest() -> None:
