@@ -73,6 +73,7 @@ def monitor_for(
         look=config.look,
         thresholds=config.thresholds,
         log_key=names.log_key,
+        save_limit_mb=config.save_limit_mb,
         max_pending=config.max_pending,
         timeout_s=config.timeout_s,
         publish=publisher,

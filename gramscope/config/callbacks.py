@@ -18,6 +18,7 @@ from gramscope.config.features import FEATURES
 from gramscope.config.settings import (
     CallbackConfig,
     Pool,
+    above_zero,
     alarms,
     directory,
     features,
@@ -26,7 +27,6 @@ from gramscope.config.settings import (
     one_of,
     optional,
     pooling,
-    seconds,
     setting,
     some_of,
     text,
@@ -221,6 +221,13 @@ class MonitorConfig(CadenceConfig, ABC):
         "takes images",
         optional(directory),
     )
+    save_limit_mb: float | None = setting(
+        1000.0,
+        "megabytes that pictures and matrices in `save_dir` may take, above 0: beyond it some go, "
+        "so that those that stay are spread evenly over the run; `events.jsonl` keeps the numbers "
+        "of every event. `null`: no bound",
+        optional(above_zero("megabytes")),
+    )
     alert: bool = setting(
         True,
         "one warning in the log, and one alert in W&B, when the diagnosis says that something has "
@@ -245,7 +252,7 @@ class MonitorConfig(CadenceConfig, ABC):
     timeout_s: float = setting(
         60.0,
         "seconds to wait for a picture, and for the rest at the end; above 0",
-        seconds,
+        above_zero("seconds"),
     )
 
     def __post_init__(self) -> None:

@@ -65,7 +65,7 @@ def _leaf(name: str, kind: Any, default: Any, check: Check) -> Any:
     if kind is Any:  # a mapping may take its place: checked when the callback is made
         return AnyNode(default)
     # Of one that may be either nothing is to be converted, and its check knows what is right.
-    optional = {} if kind == str | int else {"is_optional": kind == int | None}
+    optional = {} if kind == str | int else {"is_optional": kind in (int | None, float | None)}
     leaf = _CHECKED[kind](default, **optional)
     leaf.setting = (name, check)
     return leaf
@@ -125,6 +125,7 @@ _CHECKED: dict[Any, Any] = {
     int: _Integer,
     int | None: _Integer,
     float: _Float,
+    float | None: _Float,
     str: _String,
     str | int: _Scalar,
 }

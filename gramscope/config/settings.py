@@ -7,6 +7,7 @@ import difflib
 import inspect
 import os
 import re
+import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
@@ -17,6 +18,7 @@ __all__ = [
     "CallbackConfig",
     "Check",
     "Pool",
+    "above_zero",
     "alarms",
     "checked",
     "configured_by",
@@ -31,7 +33,6 @@ __all__ = [
     "one_of",
     "optional",
     "pooling",
-    "seconds",
     "setting",
     "settings",
     "some_of",
@@ -171,16 +172,22 @@ def flag(name: str, value: Any) -> bool:
     return value
 
 
-def seconds(name: str, value: Any) -> float:
-    """Check a time above 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"Expected argument `{name}` to be a number of seconds, but got {value!r}.")
-    if not 0 < value < float("inf"):
-        raise ValueError(
-            f"Expected argument `{name}` to be a finite number of seconds above 0, "
-            f"but got {value!r}."
-        )
-    return float(value)
+def above_zero(unit: str) -> Check:
+    """A check for finite amounts above 0 of a unit."""
+
+    def check(name: str, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise TypeError(
+                f"Expected argument `{name}` to be a number of {unit}, but got {value!r}."
+            )
+        if not 0 < value < sys.float_info.max:
+            raise ValueError(
+                f"Expected argument `{name}` to be a finite number of {unit} above 0, "
+                f"but got {value!r}."
+            )
+        return float(value)
+
+    return check
 
 
 def text(name: str, value: Any) -> str:

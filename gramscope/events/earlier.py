@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import count, pairwise
@@ -10,14 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gramscope.events.event import Event
-from gramscope.events.files import EVENTS_FILE, directory_of, write_atomically
+from gramscope.events.files import EVENTS_FILE, directory_of, files_of_steps, write_atomically
 
 __all__ = ["EARLIER", "Room", "make_room"]
 
 EARLIER = "previous_runs"
 """Name of the directory below a `save_dir` that has a numbered one for each former run."""
-
-_OF_A_STEP = re.compile(r"step_(\d+)\.(png|npz)")
 
 
 class Room(NamedTuple):
@@ -27,6 +24,8 @@ class Room(NamedTuple):
     """The step that it goes on from; -1: it is a new one."""
     aside: Path | None
     """Where the events now are that it does not go on from; ``None``: there were none."""
+    events: list[Event]
+    """Those on record that it goes on from."""
 
 
 class _Line(NamedTuple):
@@ -54,14 +53,14 @@ def make_room(save_dir: Path, log_key: str, first: int, start: int | None = None
     kept, gone = _split(lines, after)
     of_steps = [*_of_steps(save_dir, {log_key, *(event.log_key for event in events)}, after)]
     if not gone and not of_steps:
-        return Room(after, None)
+        return Room(after, None, events)
     aside = _new_directory(save_dir / EARLIER)
     for file in of_steps:
         there = aside / file.relative_to(save_dir)
         there.parent.mkdir(exist_ok=True)
         file.rename(there)
     _move_lines(save_dir / EVENTS_FILE, aside / EVENTS_FILE, kept, gone)
-    return Room(after, aside)
+    return Room(after, aside, [event for event in events if event.step <= after])
 
 
 def _read(path: Path) -> list[_Line]:
@@ -101,9 +100,8 @@ def _split(lines: Iterable[_Line], after: int) -> tuple[list[bytes], list[bytes]
 
 def _of_steps(save_dir: Path, log_keys: Iterable[str], after: int) -> Iterator[Path]:
     for log_key in sorted(log_keys):
-        for file in sorted(directory_of(save_dir, log_key).glob("step_*")):
-            if (found := _OF_A_STEP.fullmatch(file.name)) and int(found[1]) > after:
-                yield file
+        there = files_of_steps(directory_of(save_dir, log_key))
+        yield from sorted(Path(file.path) for step, file in there if step > after)
 
 
 def _new_directory(parent: Path) -> Path:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from sys import intern
+from typing import Any, TypeVar
 
 from gramscope.diagnosis import State
 from gramscope.events.matrix import Matrix
@@ -18,6 +18,8 @@ _ON_DISK = (
     *("step", "log_key", "feature_key", "name", "n", "world_size"),
     *("metrics", "absent", "diagnosis", "change", "drawn", "status", "reason"),
 )
+Kind = TypeVar("Kind")
+
 _MOST = 1 << 53  # what a float counts exactly
 
 
@@ -111,7 +113,7 @@ class Event:
             read = json.loads(line)
             step = read["step"]
             log_key, feature_key = str(read["log_key"]), str(read["feature_key"])
-            metrics = dict(read.get("metrics") or {})
+            metrics = (read.get("metrics") or {}).items()
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError("not an event") from error
         if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step < _MOST:
@@ -120,23 +122,26 @@ class Event:
             step=step,
             log_key=log_key,
             feature_key=feature_key,
-            name=str(read.get("name") or ""),
+            name=_of(str, read.get("name")) or "",
             world_size=_count(read.get("world_size")),
             n=_count(read.get("n")),
-            metrics={k: float(v) for k, v in metrics.items() if _is_number(v)},
-            diagnosis=read.get("diagnosis"),
-            change=read.get("change"),
+            # A run's events share their names; what is NaN or Inf is within no bounds.
+            metrics={
+                intern(name): float(value)
+                for name, value in metrics
+                if type(value) in (float, int) and -_MOST < value < _MOST
+            },
+            diagnosis=_of(str, read.get("diagnosis")),
+            change=_of(dict, read.get("change")),
             drawn=read.get("drawn") is not False,
             status="logged" if read.get("status") == "logged" else "skipped",
-            reason=str(read.get("reason") or "") or None,
+            reason=_of(str, read.get("reason")) or None,
         )
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and 0 <= value < _MOST else 0
+    return value if type(value) is int and 0 <= value < _MOST else 0
 
 
-def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    return abs(value) < _MOST and math.isfinite(value)
+def _of(kind: type[Kind], value: Any) -> Kind | None:
+    return value if isinstance(value, kind) else None

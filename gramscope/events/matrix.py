@@ -14,6 +14,9 @@ __all__ = ["Matrix", "MatrixError", "OfRole", "read_matrix"]
 
 _OF_ROWS = ("rank", "index", "view", "sample", "sample_id", "label")
 
+_MOST_BYTES = 1 << 32
+"""Those of four features of 16,384 rows; a small file may say that it unpacks to more."""
+
 
 class MatrixError(Exception):
     """There is no matrix to be had; the message says why."""
@@ -86,6 +89,8 @@ def read_matrix(file: Path | bytes) -> Matrix:
             io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as opened,
             np.load(opened, allow_pickle=False) as data,
         ):
+            if sum(member.file_size for member in data.zip.infolist()) > _MOST_BYTES:
+                raise MatrixError("picture data of too many bytes")
             found = {name: np.asarray(data[name]) for name in data.files}
         gram = _gram(found, "gram")
         roles = [str(role) for role in found.get("roles", [])]

@@ -82,6 +82,8 @@ class Monitor:
         save_dir: Where events are kept as files (rank 0 only); ``None``: nowhere. It stays there
             when the working directory changes. What it holds of another run is moved aside when
             the first event is written.
+        save_limit_mb: Megabytes that pictures and matrices there may take, above 0; beyond it they
+            are thinned, evenly. ``None``: no bound.
         max_pending: Events that may wait before new ones are skipped.
         timeout_s: Seconds to wait for a picture, and for everything in `close`; a peer has
             longer, see `Engine`.
@@ -112,6 +114,7 @@ class Monitor:
         thresholds: Mapping[str, float] | None = None,
         log_key: str = "gram_matrix",
         save_dir: str | Path | None = None,
+        save_limit_mb: float | None = 1000.0,
         max_pending: int = 8,
         timeout_s: float = 60.0,
         publish: Callable[[Event], None] | None = None,
@@ -129,6 +132,7 @@ class Monitor:
             thresholds=thresholds,
             log_key=log_key,
             save_dir=save_dir,
+            save_limit_mb=save_limit_mb,
             max_pending=max_pending,
             timeout_s=timeout_s,
         )
@@ -146,6 +150,7 @@ class Monitor:
             require_own_pictures(Path(save_dir).absolute(), log_key, self._channel.title)
         self._max_pending = max_pending
         self._timeout_s = given["timeout_s"]
+        self._save_limit_mb = given["save_limit_mb"]
         self._publish = publish
         self._engine = engine or _own_engine(max_samples, self._timeout_s)
         self._max_samples = max_samples
@@ -195,7 +200,8 @@ class Monitor:
     def keep_in(self, directory: Path) -> None:
         """Keep events as files there, even if that cannot be written to; before the first step."""
         channel = self._channel
-        channel.place = Place(directory.absolute(), channel.log_key, channel.title)
+        of = (channel.log_key, channel.title, self._save_limit_mb)
+        channel.place = Place(directory.absolute(), *of)
 
     def goes_on_from(self, step: int) -> None:
         """Say which step the run goes on from, 0 if it is a new one; before the first step."""

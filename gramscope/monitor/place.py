@@ -7,11 +7,19 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from gramscope.events import Event
 from gramscope.events.earlier import make_room
+from gramscope.events.files import stem
+from gramscope.events.thinning import Kept, Shelf
 
 __all__ = ["Place", "require_own_pictures"]
 
 log = logging.getLogger(__name__)
+
+_THINNED = (
+    "Pictures and matrices in %s take save_limit_mb=%g: from now on some go, so that those that "
+    "stay are spread evenly. events.jsonl keeps the numbers of every event."
+)
 
 _open: list[Place] = []
 """Of all monitors of this process that have not ended."""
@@ -25,22 +33,27 @@ class Place:
         directory: Absolute.
         log_key: Names the pictures there.
         title: What is watched.
+        limit_mb: Megabytes that pictures and matrices may take, of all monitors that keep theirs
+            there; of several limits the lowest counts. ``None``: any number.
     """
 
-    def __init__(self, directory: Path, log_key: str, title: str) -> None:
+    def __init__(
+        self, directory: Path, log_key: str, title: str, limit_mb: float | None = None
+    ) -> None:
         self.directory = directory
         self.start: int | None = None
         """Step that the run goes on from, 0 for a new one; ``None``: not known."""
         self._log_key = log_key
         self._title = title
+        self._limit_mb = limit_mb
         self._first: int | None = None
-        self._ready = False
+        self._shelf: Shelf | None = None
         left_open = [other for other in _in(directory) if other._log_key == log_key]
         for other in left_open:  # of a run that this one takes the place of
             other.close()
         _open.append(self)  # before it looks round, so that who gets ready now finds it
-        if not left_open and any(other._ready for other in _in(directory)):
-            self._ready = True
+        if not left_open:
+            self._shelf = next((p._shelf for p in _in(directory) if p._shelf is not None), None)
 
     def close(self) -> None:
         """Be none of those any more that are of one run with what comes."""
@@ -53,17 +66,47 @@ class Place:
         Raises:
             OSError: If that cannot be done, and nothing is to be written there.
         """
-        if self._ready:
+        if self._shelf is not None:
             return
         self._first = step if self._first is None else self._first
         with _one_at_a_time:
-            if not self._ready:  # nor has it become so meanwhile
-                self._make_room(self._first)
-                self._ready = True
-                for other in _in(self.directory):
-                    other._ready = True
+            if self._shelf is None:  # nor has another made it meanwhile
+                shelf = self._make_room(self._first)
+                for place in (self, *_in(self.directory)):
+                    place._shelf = shelf
 
-    def _make_room(self, first: int) -> None:
+    def settle(self, event: Event) -> None:
+        """Count in the files of an event that loggers have had, and remove what is too much.
+
+        Raises:
+            OSError: If a file cannot be removed, which then is counted no longer, or if nothing is
+                left to remove.
+        """
+        with _one_at_a_time:
+            shelf = self._shelf
+            if shelf is None or self not in _open:
+                return
+            files = self._files(event) if event.drawn else []
+            if sizes := [file.stat().st_size for file in files if file.is_file()]:
+                shelf.put(event, sum(sizes))
+            limits = [p._limit_mb for p in _in(self.directory) if p._limit_mb is not None]
+            if limits:
+                self._thin(shelf, min(limits))
+
+    def _thin(self, shelf: Shelf, limit_mb: float) -> None:
+        for gone in shelf.surplus(limit_mb * 1e6):
+            if shelf.gone == 1:
+                log.info(_THINNED, self.directory, limit_mb)
+            for file in self._files(gone):
+                file.unlink(missing_ok=True)
+        if shelf.gone and not shelf.size:
+            raise OSError(f"save_limit_mb={limit_mb:g} has no room for a single event")
+
+    def _files(self, event: Event | Kept) -> list[Path]:
+        path = stem(self.directory, event.log_key, event.step)
+        return [path.with_suffix(suffix) for suffix in (".npz", ".png")]
+
+    def _make_room(self, first: int) -> Shelf:
         starts = [p.start for p in (self, *_in(self.directory)) if p.start is not None]
         start = max(starts, default=None)
         room = make_room(self.directory, self._log_key, first, start)
@@ -72,6 +115,8 @@ class Place:
             log.warning("Events %s in %s were moved to %s.", of, self.directory, room.aside)
         elif room.after >= 0 and start is None:
             log.info("The run in %s goes on with step %s.", self.directory, first)
+        log_keys = [place._log_key for place in (self, *_in(self.directory))]
+        return Shelf.of(self.directory, log_keys, room.events)
 
 
 def _in(directory: Path) -> list[Place]:

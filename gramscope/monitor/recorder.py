@@ -169,6 +169,10 @@ class Recorder:
             append_event(channel.place.directory, event)
         except OSError as error:
             self._warn("account", f"events.jsonl could not be written: {error}")
+        try:
+            channel.place.settle(event)
+        except OSError as error:
+            self._warn("thinning", f"{channel.place.directory} takes more than it may: {error}")
 
 
 def why_abandoned(closed: bool, error: Exception | None) -> Reason:

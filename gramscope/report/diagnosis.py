@@ -60,8 +60,8 @@ def diagnose(
         All that was watched, and what could not be read.
 
     Raises:
-        ReportError: If a threshold is unknown or out of range, a directory holds no event, or a
-            file cannot be read.
+        ReportError: If a threshold is unknown or out of range, or a directory holds no event that
+            can be read.
     """
     try:
         Diagnosis(thresholds)
@@ -86,19 +86,16 @@ def _of_run(
         )
     watched = []
     for file in files:
-        histories, problems = _read(file)
+        try:
+            histories, problems = read_watched(file)
+        except OSError as error:  # others' are told nevertheless
+            remarks.append(f"{plain(file)} cannot be read ({error.strerror})")
+            continue
         watched += [_watched(directory, file, history, thresholds) for history in histories]
         remarks += [f"{plain(file.parent)}: {problem}" for problem in problems]
     if not watched:
         raise ReportError("; ".join([f"{directory} holds no event", *remarks]))
     return watched, remarks
-
-
-def _read(file: Path) -> tuple[list[History], list[str]]:
-    try:
-        return read_watched(file)
-    except OSError as error:
-        raise ReportError(f"{file} cannot be read ({error.strerror})") from None
 
 
 def _watched(

@@ -13,9 +13,19 @@ from gramscope.events.files import EVENTS_FILE
 
 __all__ = ["ReportError", "plain", "read_yaml", "search"]
 
-# Configs may hold objects (paths, for instance) that a safe loader rejects; none matters here.
-_Loader: Any = type("_Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
-_Loader.add_multi_constructor("", lambda loader, suffix, node: None)
+_SHALLOW = 500
+"""Levels that the fast loader can go down; of many thousands it crashes."""
+
+
+def _tolerant(loader: Any) -> Any:
+    """A loader for configs, which may hold objects (paths, for instance); none matters here."""
+    tolerant: Any = type("_Loader", (loader,), {})
+    tolerant.add_multi_constructor("", lambda loader, suffix, node: None)
+    return tolerant
+
+
+_Loader = _tolerant(yaml.SafeLoader)
+_FastLoader = _tolerant(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 class ReportError(Exception):
@@ -37,11 +47,18 @@ def read_yaml(path: Path) -> Any:
         ValueError: If it cannot be read or is not YAML; the message names the file.
     """
     try:
-        return yaml.load(path.read_bytes(), Loader=_Loader)
+        content = path.read_bytes()
+        return yaml.load(content, Loader=_FastLoader if _is_shallow(content) else _Loader)
     except FileNotFoundError:
         raise ValueError(f"{path.name} is missing") from None
     except Exception as error:  # whatever a damaged file leads to
         raise ValueError(f"{path.name} is unreadable") from error
+
+
+def _is_shallow(content: bytes) -> bool:
+    """Whether it surely is: each level takes a bracket, or a column."""
+    brackets = content.count(b"[") + content.count(b"{")
+    return max(brackets, *map(len, content.splitlines()), 0) < _SHALLOW
 
 
 def search(directory: Path, of: str) -> tuple[list[Path], list[Path], list[str]]:
@@ -63,8 +80,11 @@ def search(directory: Path, of: str) -> tuple[list[Path], list[Path], list[str]]
 
     for parent, directories, files in os.walk(directory, onerror=note):
         here = Path(parent)
-        if ".hydra" in directories and (here / ".hydra" / "overrides.yaml").is_file():
-            places.append(here)
+        try:
+            if ".hydra" in directories and (here / ".hydra" / "overrides.yaml").is_file():
+                places.append(here)
+        except OSError as error:  # then it is a run of which no setting is known
+            note(error)
         if EVENTS_FILE in files:
             events_files.append(here / EVENTS_FILE)
         # Launchers keep their own copies of jobs in hidden directories (.submitit).

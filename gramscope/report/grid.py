@@ -77,6 +77,8 @@ def _cell(row: Row, history: History, step: int) -> Cell:
         return Cell(step, why="numbers without a picture", remark=reason)
     if not event.logged:
         return Cell(step, why=f"skipped: {reason or 'no reason given'}")
+    if history.thinned and step not in history.on_disk:
+        return Cell(step, why="no matrix on disk", remark=reason)
     try:
         matrix = read_matrix(history.matrix_file(step))
         gram, _ = gram_of(matrix, history.role)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from gramscope.diagnosis import number_of
 from gramscope.events import Event, Matrix
-from gramscope.events.files import read_events, stem
+from gramscope.events.files import files_of_steps, read_events, stem
 from gramscope.events.matrix import MatrixError
 from gramscope.report.files import plain
 
@@ -42,6 +42,8 @@ class History:
     role: str | None = None
     """Which of several features that were watched together it is of; ``None``: of all."""
     events: dict[int, Event] = field(default_factory=dict)
+    on_disk: frozenset[int] = frozenset()
+    """Steps that there is a matrix of."""
 
     @property
     def name(self) -> str:
@@ -54,9 +56,20 @@ class History:
         return [step for step, event in self.events.items() if event.logged]
 
     @property
-    def pictured(self) -> list[int]:
-        """Steps with a picture."""
+    def drawn(self) -> list[int]:
+        """Steps that had a picture."""
         return [step for step in self.logged if self.events[step].drawn]
+
+    @property
+    def pictured(self) -> list[int]:
+        """Those of them whose matrix is on disk."""
+        return [step for step in self.drawn if step in self.on_disk]
+
+    @property
+    def thinned(self) -> str:
+        """How many of the matrices are left, if more than one is not; else empty."""
+        left, of = len(self.pictured), len(self.drawn)
+        return f"matrices of {left:,} of {of:,} events are on disk" if left < of - 1 else ""
 
     @property
     def skipped(self) -> Counter[str]:
@@ -105,42 +118,56 @@ def gather(events: Iterable[Event], directory: Path) -> list[History]:
     watched together are one thing.
     """
     found: dict[tuple[str, str], History] = {}
-    for event in events:
-        feature_key, log_key = plain(event.feature_key), plain(event.log_key)
-        title = plain(event.name)
-        history = found.setdefault(
-            (title, log_key), History(feature_key, title, log_key, directory)
-        )
-        history.events[event.step] = replace(
-            event,
-            metrics={plain(name): value for name, value in event.metrics.items()},
-            reason=plain(event.reason or ""),
-        )
+    for event in map(_plainly, events):
+        key = (event.name, plain(event.log_key))
+        if key not in found:
+            found[key] = History(event.feature_key, *key, directory)
+        found[key].events[event.step] = event
     for history in found.values():
         history.events = dict(sorted(history.events.items()))
+        history.on_disk = _on_disk(history)
     return list(found.values())
+
+
+def _plainly(event: Event) -> Event:
+    """With texts that no terminal or page takes for anything else."""
+    event.feature_key, event.name = plain(event.feature_key), plain(event.name)
+    event.reason = plain(event.reason or "")
+    if not all(map(str.isprintable, event.metrics)):
+        event.metrics = {plain(name): value for name, value in event.metrics.items()}
+    return event
+
+
+def _on_disk(history: History) -> frozenset[int]:
+    try:
+        files = list(files_of_steps(history.matrix_file(history.last_step).parent))
+    except OSError:  # each will say so that is looked for
+        return frozenset(history.events)
+    return frozenset(step for step, file in files if file.name.endswith(".npz"))
 
 
 def role_names(history: History) -> list[str]:
     """Which features its events are of; empty where there is one only, whose keys name none."""
-    keys = {key: None for event in history.events.values() for key in event.metrics}
-    return list(dict.fromkeys(role for key in keys if (role := _role(key))))
+    return [*dict.fromkeys(role for role in _role_of_keys(history).values() if role)]
 
 
 def roles_of(history: History) -> list[History]:
     """A history for each feature that its events are of; what is of several is in all of them."""
-    return [_of_role(history, role) for role in role_names(history)] or [history]
+    role_of = _role_of_keys(history)
+    return [_of_role(history, role, role_of) for role in role_names(history)] or [history]
 
 
-def _of_role(history: History, role: str) -> History:
-    def own(metrics: Mapping[str, float]) -> dict[str, float]:
-        return {
-            key.removeprefix(f"{role}/"): value
-            for key, value in metrics.items()
-            if _role(key) in ("", role)
-        }
+def _role_of_keys(history: History) -> dict[str, str]:
+    keys = dict.fromkeys(key for e in history.events.values() for key in e.metrics)
+    return {key: _role(key) for key in keys}
 
-    events = {s: replace(e, metrics=own(e.metrics)) for s, e in history.events.items()}
+
+def _of_role(history: History, role: str, role_of: Mapping[str, str]) -> History:
+    names = {k: k.removeprefix(f"{role}/") for k, of in role_of.items() if of in ("", role)}
+    events = {
+        step: replace(event, metrics={names[k]: v for k, v in event.metrics.items() if k in names})
+        for step, event in history.events.items()
+    }
     return replace(history, role=role, events=events)
 
 

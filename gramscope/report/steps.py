@@ -41,7 +41,7 @@ def choose_steps(logged: Sequence[Collection[int]], columns: int) -> Choice:
     if most == 1 < len(rows):
         return Choice(
             (),
-            "No step was logged by two rows: each row shows its last logged step, "
+            "No step was kept by two rows: each row shows its last, "
             "so these pictures are not at equal steps.",
         )
     # Half of the rows where there is such a step, else as many as share one.
@@ -85,8 +85,8 @@ def _how(chosen: list[int], pool: list[int], least: int, rows: int) -> str:
     else:
         who = f"at least {least} of the {rows} rows that have pictures"
     if len(pool) == 1:
-        return f"Shown is step {pool[0]}, the only one logged by {who}."
-    which = f"steps logged by {who} (from {pool[0]} to {pool[-1]})"
+        return f"Shown is step {pool[0]}, the only one kept by {who}."
+    which = f"steps kept by {who} (from {pool[0]} to {pool[-1]})"
     if len(chosen) == len(pool):
         return f"Each column is one optimizer step. These are all {len(pool)} {which}."
     if len(chosen) == 1:

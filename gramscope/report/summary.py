@@ -44,7 +44,7 @@ def summarise(history: History) -> dict[str, MetricSummary]:
     """Every metric of a run by name; the extremes count skipped steps too."""
     logged = history.logged
     last = logged[-1] if logged else None
-    metrics = {name for event in history.events.values() for name in event.metrics}
+    metrics = dict.fromkeys(name for e in history.events.values() for name in e.metrics)
     return {metric: summary_of(history.series(metric), last) for metric in metrics}
 
 
@@ -55,8 +55,9 @@ def summary_of(series: Sequence[tuple[int, float]], last: int | None) -> MetricS
         series: Steps and values, in the order of steps; one at least.
         last: The last logged step, if there is one.
     """
+    values = [value for _, value in series]
     return MetricSummary(
         final=next(((s, v) for s, v in reversed(series) if s == last), None),
-        smallest=min(series, key=lambda point: point[1]),
-        largest=max(series, key=lambda point: point[1]),
+        smallest=series[values.index(min(values))],
+        largest=series[values.index(max(values))],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class Row:
     """What could not be read."""
     summary: dict[str, MetricSummary] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def final(self) -> dict[str, float]:
         """The metrics at the last logged step."""
         return {name: s.final[1] for name, s in self.summary.items() if s.final}
@@ -127,9 +128,13 @@ def _rows(job: Job, mark: str) -> list[Row]:
     if not histories:
         return [Row(job, mark, "", None, [*problems, "kept no events"])]
     return [
-        Row(job, mark, name, history, list(problems), summarise(history))
+        Row(job, mark, name, history, _remarks(problems, history), summarise(history))
         for name, history in zip(feature_names(histories), histories, strict=True)
     ]
+
+
+def _remarks(problems: Sequence[str], history: History) -> list[str]:
+    return [*problems, *filter(None, [history.thinned])]
 
 
 def _needs_feature(rows: Sequence[Row], swept: Sequence[str]) -> bool:

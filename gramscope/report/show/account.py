@@ -96,6 +96,7 @@ class Account:
                 continue
             follows = min(new.events) > history.last_step
             history.events.update(new.events)
+            history.on_disk = new.on_disk
             if not follows:
                 history.events = dict(sorted(history.events.items()))
 

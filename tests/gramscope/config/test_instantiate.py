@@ -72,6 +72,7 @@ def test_what_is_no_callback_is_refused_saying_what_to_write(cfg: Any, said: lis
         ("log_every_n_steps", -10),
         ("max_samples", 0),
         ("max_pending", 0),
+        ("save_limit_mb", 0.0),
         ("timeout_s", -1.0),
         ("feature_key", ""),
     ],

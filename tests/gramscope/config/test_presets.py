@@ -204,8 +204,9 @@ def test_a_value_in_the_place_of_an_option_is_answered_with_its_parameter(
         ),
         ("callbacks.gram.max_samples=0", "`max_samples` to be at least 1, but got 0"),
         ("callbacks.gram.timeout_s=-1", "`timeout_s` to be a finite number of seconds above 0"),
+        ("callbacks.gram.save_limit_mb=0", "`save_limit_mb` to be a finite number of megabytes"),
     ],
-    ids=["unknown key", "wrong type", "null", "no such choice", "out of range", "no time"],
+    ids=["unknown key", "wrong type", "null", "no such choice", "out of range", "no time", "no MB"],
 )
 def test_unknown_keys_and_wrong_values_fail_while_composing(override: str, said: str) -> None:
     with pytest.raises(ConfigCompositionException) as caught:
@@ -213,6 +214,13 @@ def test_unknown_keys_and_wrong_values_fail_while_composing(override: str, said:
 
     # Hydra prints the cause below its own line.
     assert re.search(said, f"{caught.value}\n{caught.value.__cause__}")
+
+
+@pytest.mark.parametrize(("written", "limit"), [("null", None), ("500", 500.0)])
+def test_what_may_be_nothing_or_a_number(written: str, limit: float | None) -> None:
+    composed = callbacks("+callbacks=gram", f"callbacks.gram.save_limit_mb={written}")
+
+    assert composed["gram"]["save_limit_mb"] == limit
 
 
 @pytest.mark.parametrize("feature", SUB_GROUPS["gram/feature"].options)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 
 from gramscope.events import Event, Matrix, Reason
 from gramscope.events.files import append_event, read_events, stem, write_atomically
-from gramscope.events.matrix import OfRole, read_matrix
+from gramscope.events.matrix import MatrixError, OfRole, read_matrix
 
 
 def test_names_follow_the_contract() -> None:
@@ -90,6 +92,107 @@ def test_an_event_is_one_line_of_plain_json(tmp_path: Path) -> None:
     }
     (read,), problems = read_events(path)
     assert (read.as_json(), problems) == (event.as_json(), [])
+
+
+OLD = {"step": 7, "log_key": "g", "feature_key": "f", "n": 4, "world_size": 2, "status": "logged"}
+
+
+def test_a_line_of_an_older_version_has_defaults_for_what_it_lacks() -> None:
+    event = Event.from_json(json.dumps({**OLD, "metrics": {"a": 1}, "diagnosis": None}))
+
+    assert (event.name, event.drawn, event.change, event.reason) == ("f", True, None, None)
+    assert (event.n, event.world_size, event.logged, event.metrics) == (4, 2, True, {"a": 1.0})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "7",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        '{"step":' * 5000,
+        json.dumps({**OLD, "step": -1}),
+        json.dumps({**OLD, "step": True}),
+        json.dumps({**OLD, "step": 1e3}),
+        json.dumps({**OLD, "step": 1 << 60}),
+        json.dumps({**OLD, "metrics": [1]}),
+        json.dumps(OLD).replace("7", "7" * 10_000),
+        '{"step": 7, "log_key": "g"}',
+        json.dumps(OLD)[:-5],
+    ],
+)
+def test_what_is_no_event(line: str) -> None:
+    with pytest.raises(ValueError, match="not an"):
+        Event.from_json(line)
+
+
+def test_of_a_damaged_line_what_makes_sense_is_taken() -> None:
+    deep: list[object] = []
+    for _ in range(200):
+        deep = [deep]
+    odd = {"a": 1, "b": 10**300, "c": True, "d": "2", "e": None, "f": deep, "g": -0.5}
+    line = json.dumps({**OLD, "metrics": odd, "change": deep, "diagnosis": deep, "name": deep})
+
+    event = Event.from_json(line.replace('"g": -0.5', '"g": -0.5, "h": NaN, "i": -Infinity'))
+
+    assert event.metrics == {"a": 1.0, "g": -0.5}
+    assert (event.change, event.diagnosis, event.name) == (None, None, "f")
+
+
+def test_the_line_after_one_that_was_cut_off_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text(f'{Event(1, "g", "f").as_json()}\n{{"step": 2, "log_k')
+
+    append_event(tmp_path, Event(3, "g", "f"))
+
+    found, problems = read_events(path)
+    assert [event.step for event in found] == [1, 3]
+    assert problems == ["1 unreadable line in events.jsonl"]
+    assert path.read_bytes().count(b"\n") == 3
+
+
+def test_a_file_is_read_while_it_is_written(tmp_path: Path) -> None:
+    last, path = 400, tmp_path / "events.jsonl"
+    metrics = {f"number_{i}": 0.5 for i in range(40)}
+    append_event(tmp_path, Event(1, "g", "f", metrics=metrics))
+
+    def write() -> None:
+        for step in range(2, last + 1):
+            append_event(tmp_path, Event(step, "g", "f", metrics=metrics))
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        while True:
+            ended = writing.done()
+            found, problems = read_events(path)
+            steps = [event.step for event in found]
+            assert steps == [*range(1, len(steps) + 1)]
+            assert problems in ([], ["the last line of events.jsonl is cut off"])
+            if ended:
+                break
+        writing.result()
+    assert (len(steps), problems) == (last, [])
+
+
+def test_a_matrix_of_an_older_version_is_one_without_what_it_lacks(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", gram=np.eye(3))
+
+    read = read_matrix(tmp_path / "a.npz")
+
+    assert (read.gram.dtype, read.rank, read.spectrum) == (np.float32, None, None)
+    assert read.boundaries == ()
+
+
+def test_a_matrix_that_says_it_is_huge_is_not_unpacked(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as file:
+        with file.open("gram.npy", "w", force_zip64=True) as member:
+            np.lib.format.write_array(member, np.eye(3, dtype=np.float32))
+        file.getinfo("gram.npy").file_size = 1 << 40  # what the directory at the end says
+
+    with pytest.raises(MatrixError, match="too many bytes"):
+        read_matrix(tmp_path / "a.npz")
 
 
 def test_the_documentation_explains_every_reason() -> None:

@@ -30,6 +30,8 @@ WRONG: list[dict[str, Any]] = [
     {"log_key": " "},
     {"save_dir": __file__},
     {"save_dir": "s3://bucket/gram"},
+    {"save_limit_mb": 0},
+    {"save_limit_mb": "10 GB"},
     {"max_pending": 0},
     {"max_pending": 2.0},
     {"timeout_s": 0},

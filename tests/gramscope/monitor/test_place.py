@@ -183,6 +183,89 @@ class TestAPlainLoop:
         }
 
 
+def kept(save_dir: Path, log_key: str = "gram_matrix") -> list[int]:
+    """The steps whose files are there, both of each."""
+    pictures, matrices = (
+        sorted(int(path.stem[5:]) for path in (save_dir / log_key).glob(f"*.{suffix}"))
+        for suffix in ("png", "npz")
+    )
+    assert pictures == matrices
+    return pictures
+
+
+def megabytes(save_dir: Path) -> float:
+    return sum(path.stat().st_size for path in save_dir.glob("*/step_*")) / 1e6
+
+
+class TestALimit:
+    """Files go where there is no room for all; numbers stay."""
+
+    LIMIT = 0.4  # some 15 pictures of 6 rows
+
+    def test_it_is_that_of_all_monitors_of_a_directory(
+        self, tmp_path: Path, started: Started, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO")
+        often = started("a", log_key="a", save_limit_mb=None)
+        seldom = started("b", log_key="b", save_limit_mb=self.LIMIT)
+        for step in range(1, 21):
+            observe(often, step)
+            if step % 4 == 0:
+                observe(seldom, step)
+            assert megabytes(tmp_path) <= self.LIMIT + 0.06  # what loggers have not had, or just
+        for monitor in (often, seldom):
+            monitor.close()
+
+        steps = [(event["log_key"], event["step"]) for event in events(tmp_path)]
+        assert sorted(steps) == [*(("a", s) for s in range(1, 21)), *(("b", s) for s in SELDOM)]
+        assert megabytes(tmp_path) > 0.8 * self.LIMIT
+        assert kept(tmp_path, "b") == SELDOM
+        there = kept(tmp_path, "a")
+        assert (there[0], there[-8:]) == (1, [*range(13, 21)])
+        assert len(there) < 20
+        (line,) = said(caplog)
+        assert line.startswith(f"Pictures and matrices in {tmp_path} take save_limit_mb=0.4: from")
+
+    def test_what_cannot_be_removed_costs_no_event(
+        self, tmp_path: Path, started: Started, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monitor = started("f", save_limit_mb=self.LIMIT)
+        observe(monitor, 1, 2, 3)
+        for path in (tmp_path / "gram_matrix").glob("*.npz"):
+            path.unlink()
+            path.mkdir()
+        observe(monitor, *range(4, 25))
+        monitor.close()
+
+        assert [event["step"] for event in events(tmp_path)] == [*range(1, 25)]
+        assert {event["reason"] for event in events(tmp_path)} == {None}
+        (message,) = [m for m in caplog.messages if "takes more than it may" in m]
+        assert "Training goes on" in message
+        assert monitor.outcomes == {"logged": 24}
+
+    def test_one_without_room_for_a_single_event_says_so(
+        self, tmp_path: Path, started: Started, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        taken = []
+        monitor = started(
+            "f",
+            save_limit_mb=0.001,
+            publish=lambda event: taken.append(event.picture.is_file()),
+            engine=None,  # one that has warned of nothing
+        )
+        observe(monitor, 1, 2)
+        monitor.close()
+
+        assert taken == [True, True]  # loggers have it before it goes
+        assert kept(tmp_path) == []
+        assert [event["status"] for event in events(tmp_path)] == ["logged"] * 2
+        (message,) = caplog.messages
+        assert "save_limit_mb=0.001 has no room for a single event" in message
+
+
+SELDOM = [4, 8, 12, 16, 20]
+
+
 class SavesAtFour(pl.Callback):
     """Saves a checkpoint in the middle of a fit."""
 
@@ -211,6 +294,29 @@ class TestATrainer:
 
         assert recorded(tmp_path / "gram") == [2, 4, 6]
         assert recorded(tmp_path / "gram" / EARLIER / "1") == [6, 8]
+
+    @pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before")
+    def test_a_resumed_run_goes_on_within_its_limit(self, tmp_path: Path) -> None:
+        limit = TestALimit.LIMIT
+
+        def fit(steps: int, **arguments: Any) -> None:
+            callback = GramMatrixCallback(1, save_dir=tmp_path / "gram", save_limit_mb=limit)
+            callback.max_pending = 100
+            run = trainer(tmp_path, [callback], max_steps=steps)
+            run.fit(TinySSL(), **arguments)
+            run.save_checkpoint(tmp_path / "last.ckpt")
+
+        fit(18)
+        before = kept(tmp_path / "gram")
+        fit(40, ckpt_path=str(tmp_path / "last.ckpt"), weights_only=False)
+
+        after = kept(tmp_path / "gram")
+        assert [event["step"] for event in events(tmp_path / "gram")] == [*range(1, 41)]
+        assert len(before) < 18
+        assert {step for step in after if step <= 18} < set(before)
+        assert (after[0], after[-8:]) == (1, [*range(33, 41)])
+        assert 0.8 * limit < megabytes(tmp_path / "gram") <= limit
+        assert not (tmp_path / "gram" / EARLIER).exists()
 
     def test_a_new_one_is_new_however_late_its_first_event(self, tmp_path: Path) -> None:
         for every, key in ((2, "teacher_cls_token"), (5, "student_cls_token")):

@@ -266,7 +266,7 @@ class TestHowItEnds:
         (["{}/run", "{}/empty"], "gramscope: {}/empty holds no events.jsonl"),
         (["{}/no\x1bwhere"], r"{}/no\x1bwhere does not exist"),
         (["{}/damaged"], "holds no event; {}/damaged: 1 unreadable line in events.jsonl"),
-        (["{}/dangling"], "gramscope: {}/dangling/events.jsonl cannot be read (No such file"),
+        (["{}/dangling"], "holds no event; {}/dangling/events.jsonl cannot be read (No such file"),
         (["{}/run", "--fail-on", "dimensional_colapse"], "perhaps dimensional_collapse"),
         (["{}/run", "--fail-on", "xyz"], "knows no state 'xyz'; perhaps one of alarm, healthy"),
         (["{}/run", "--ever"], "--ever is about --fail-on"),
@@ -317,6 +317,19 @@ class TestWhatIsOdd:
         assert f"remark: {run.gram_dir}: 2 unreadable lines in events.jsonl\n" in out
         assert f"remark: {run.gram_dir}: the last line of events.jsonl is cut off\n" in out
         assert len(json.loads(said("--json"))["remarks"]) == 2
+
+    def test_what_cannot_be_read_costs_no_other_run_its_report(
+        self, run: JobDir, said: Callable[..., str]
+    ) -> None:
+        states(run, {10: HEALTHY})
+        moved = run.path / "moved" / "events.jsonl"
+        moved.parent.mkdir()
+        moved.symlink_to("nowhere")
+
+        out = said()
+
+        assert "healthy" in out
+        assert f"remark: {moved} cannot be read (No such file or directory)\n" in out
 
     def test_events_without_numbers(self, run: JobDir, said: Callable[..., str]) -> None:
         run.skip(10, 20, reason="missing_key; rank 0").skip(30)

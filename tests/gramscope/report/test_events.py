@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import pytest
+
+from gramscope.events import Event
 from tests.gramscope.report.reading import Page, pixels, table_rows
 from tests.gramscope.report.sweep_dir import SweepDir
 
@@ -46,6 +52,81 @@ class TestWithoutAPicture:
         sweep.job("lr=2").measure(3, 6, offdiag_mean=0.9)
 
         assert page().cells[-1][0].text == "not due"
+
+
+class TestThinned:
+    """Numbers of every event are there, and the matrices of some."""
+
+    def test_the_page_chooses_among_those_that_are_there(
+        self, sweep: SweepDir, page: Callable[..., Page], printed: Callable[..., str]
+    ) -> None:
+        job = sweep.job().log(*range(10, 1010, 10))
+        for step in range(10, 1010, 10):
+            if step % 250:
+                job.npz(step).unlink()
+
+        (row,) = table_rows(printed())
+        shown = page()
+
+        assert shown.steps == ["step 250", "step 500", "step 750", "step 1000"]
+        assert all(cell.all("img") for cell in shown.cells[0])
+        assert row["logged"] == "100"
+        assert row["remarks"] == "matrices of 4 of 100 events are on disk"
+        assert "offdiag_mean 0.100 at step 10, 0.100 at step 1000" in shown.text
+
+    def test_one_that_others_have_is_not_missed(
+        self, sweep: SweepDir, page: Callable[..., Page], printed: Callable[..., str]
+    ) -> None:
+        for lr in (1, 2):
+            sweep.job(f"lr={lr}").log(100, 200, 300)
+        job = sweep.job("lr=3").log(100, 200, 300)
+        for step in (100, 200):
+            job.npz(step).unlink()
+
+        texts = [cell.text for cell in page().cells[-1]]
+
+        assert texts[:2] == ["no matrix on disk"] * 2
+        assert texts[2].startswith("step 300")
+        assert "not found" not in printed()
+
+    def test_a_single_one_is_missed(self, sweep: SweepDir, printed: Callable[..., str]) -> None:
+        for lr in (1, 2):
+            sweep.job(f"lr={lr}").log(100, 200)
+        sweep.job("lr=3").log(100, 200).npz(100).unlink()
+
+        assert table_rows(printed())[-1]["remarks"] == "step 100: picture data not found"
+
+    def test_where_none_can_be_listed_each_is_looked_for(
+        self, sweep: SweepDir, printed: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        closed = sweep.job().log(100, 200).npz(100).parent
+        scandir = os.scandir
+
+        def refuse(path: Any) -> Any:
+            if Path(path) == closed:
+                raise PermissionError(13, "Permission denied", str(path))
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", refuse)  # whoever runs the tests may be allowed all
+
+        out = printed()
+
+        assert f"{closed} cannot be read (Permission denied)" in out
+        assert "not found" not in out
+        assert "on disk" not in out
+
+    def test_a_key_that_no_directory_can_have(
+        self, sweep: SweepDir, printed: Callable[..., str]
+    ) -> None:
+        job = sweep.job()
+        for key in ("nul\0", "\ud800", "x" * 300, ".."):
+            event = Event(1, key, "f", metrics={"offdiag_mean": 0.5})
+            event.log()
+            job.line(event.as_json())
+
+        rows = table_rows(printed())
+
+        assert [row["offdiag_mean"] for row in rows] == ["0.500"] * 4
 
 
 class TestSeveralFeatures:

@@ -235,6 +235,8 @@ class TestDamage:
             ("overrides.yaml", b"[unclosed", "overrides.yaml is unreadable"),
             ("hydra.yaml", b"[unclosed", "hydra.yaml is unreadable"),
             ("config.yaml", b"\xff\xfe\x00", "config.yaml is unreadable"),
+            ("config.yaml", b"[" * 50_000, "config.yaml is unreadable"),
+            ("config.yaml", b"- " * 50_000, "config.yaml is unreadable"),
             ("overrides.yaml", b"just text", "overrides.yaml is not a list"),
             *((name, b"just text", "") for name in ("hydra.yaml", "config.yaml")),
             *((name, b"", "") for name in ("overrides.yaml", "hydra.yaml", "config.yaml")),

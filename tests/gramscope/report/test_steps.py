@@ -46,14 +46,14 @@ def test_choice(rows: list[list[int]], columns: int, expected: tuple[int, ...]) 
 @pytest.mark.parametrize(
     ("rows", "columns", "expected"),
     [
-        ([HUNDREDS] * 3, 4, "These are 4 of the 10 steps logged by all 3 rows that have pictures"),
+        ([HUNDREDS] * 3, 4, "These are 4 of the 10 steps kept by all 3 rows that have pictures"),
         ([HUNDREDS] * 3, 4, "(from 100 to 1000), the first, the last and others"),
         ([HUNDREDS] * 3, 2, "(from 100 to 1000), the first and the last."),
-        ([HUNDREDS] * 3, 10, "These are all 10 steps logged by all 3 rows"),
-        ([HUNDREDS, HUNDREDS, [100]], 6, "logged by at least 2 of the 3 rows"),
-        ([[7], [7]], 6, "Shown is step 7, the only one logged by all 2 rows"),
+        ([HUNDREDS] * 3, 10, "These are all 10 steps kept by all 3 rows"),
+        ([HUNDREDS, HUNDREDS, [100]], 6, "kept by at least 2 of the 3 rows"),
+        ([[7], [7]], 6, "Shown is step 7, the only one kept by all 2 rows"),
         ([[7, 8], [7, 8]], 1, "Shown is the last of 2 steps"),
-        ([[7]], 6, "logged by the one row that has pictures"),
+        ([[7]], 6, "kept by the one row that has pictures"),
         ([[7], [8]], 6, "not at equal steps"),
         ([[], []], 6, "No row has a picture."),
     ],
@@ -71,7 +71,7 @@ def test_the_page_has_a_column_for_each_and_says_why(
     shown = page("--steps", "2")
 
     assert shown.steps == ["step 100", "step 400"]
-    assert "2 of the 4 steps logged by all 2 rows" in shown.root.all("p", "how")[0].text
+    assert "2 of the 4 steps kept by all 2 rows" in shown.root.all("p", "how")[0].text
 
 
 def test_without_a_shared_step_each_row_shows_its_last(
