@@ -54,6 +54,7 @@ class RepresentationMonitor(MonitorCallback):
         color_range: str | ColorRange = "fixed",
         panels: Sequence[str | Panel] = (),
         save_dir: str | os.PathLike[str] | None = None,
+        log_matrix: bool = False,
         alert: bool = True,
         stop_on: Sequence[str] = (),
         thresholds: Mapping[str, float] | None = None,
