@@ -2,48 +2,45 @@
 
 from __future__ import annotations
 
-import mmap
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy
 from typing_extensions import override
 
-from gramscope.callbacks.loggers.layout import LAYOUT
+from gramscope.callbacks.loggers.charts import Charts
 from gramscope.callbacks.loggers.sender import Sender, image_of
 from gramscope.events import Event
 
 __all__ = ["ToTensorBoard"]
 
-_TAG_OF_LAYOUTS = b"custom_scalars__config__"
-
 
 class ToTensorBoard(Sender):
-    """A run has room for one layout of custom scalars: whoever has written one keeps it."""
+    """Its files take pictures as they are, and it is told which charts belong together."""
 
     takes_images = prepares = True
 
     def __init__(self, logger: Any) -> None:
         super().__init__(logger)
-        self._looked = False
+        self._charts: Charts | None = None
 
     @override
-    def prepare(self, event: Event, step: int) -> bool:
-        """Whether there is no layout yet, which takes long to see in a run that is resumed."""
-        if self._looked:
-            return False
-        self._looked = True
-        self.logger.experiment.flush()
-        return not _has_layout(Path(self.logger.log_dir))
+    def prepare(self, event: Event, step: int) -> None:
+        if self._charts is None:
+            with suppress(Exception):  # they are an extra, and no reason to be without the picture
+                self.logger.experiment.flush()
+                self._charts = Charts.of(self.logger, Path(self.logger.log_dir))
 
     @override
     def send(self, event: Event, numbers: dict[str, float], step: int, prepared: Any) -> None:
-        if prepared:
-            self.logger.experiment.add_custom_scalars(LAYOUT)
         if event.png is not None:
             self._add_image(event, event.png, step)
         self.logger.log_metrics(numbers, step=step)
+        layout = None if self._charts is None else self._charts.with_chart_of(numbers)
+        if layout is not None:
+            self.logger.experiment.add_custom_scalars(layout)
 
     def _add_image(self, event: Event, png: bytes, step: int) -> None:
         writer = getattr(self.logger.experiment, "file_writer", None)
@@ -57,17 +54,6 @@ class ToTensorBoard(Sender):
         else:  # tensorboardX
             pixels = numpy.asarray(image_of(event))
             self.logger.experiment.add_image(event.log_key, pixels, step, dataformats="HWC")
-
-
-def _has_layout(directory: Path) -> bool:
-    return any(_holds_layout(file) for file in directory.glob("events.out.tfevents.*"))
-
-
-def _holds_layout(file: Path) -> bool:
-    if not file.stat().st_size:
-        return False  # there is no map of nothing
-    with file.open("rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.find(_TAG_OF_LAYOUTS) >= 0
 
 
 def _size(png: bytes) -> dict[str, int]:

@@ -14,7 +14,7 @@ from gramscope.callbacks.loggers.sender import Sender, image_of, name_of_matrix
 from gramscope.diagnosis import number_of
 from gramscope.events import Event
 
-__all__ = ["ToWandb", "caption_of"]
+__all__ = ["ToWandb", "artifact_name", "caption_of"]
 
 _AXIS = "trainer/global_step"
 """What Lightning logs beside everything, and has charts drawn over."""
@@ -58,7 +58,7 @@ class ToWandb(Sender):
 
         run = self.logger.experiment
         artifact = wandb.Artifact(
-            _artifact_name(event.log_key, run.id),
+            artifact_name(event.log_key, run.id),
             type="gram_matrix",
             description=caption_of(event),
             metadata={"step": event.step, "n": event.n, "world_size": event.world_size},
@@ -104,12 +104,14 @@ def caption_of(event: Event) -> str:
     return ", ".join(said) + (f": {numbers}" if numbers else "")
 
 
+def artifact_name(log_key: str, run: str) -> str:
+    """What the artifact of a picture's matrices is called, in characters that W&B takes."""
+    key = re.sub(r"[^\w.-]", ".", log_key, flags=re.ASCII)
+    return f"{key[: _LONGEST - len(run) - 1]}-{run}"
+
+
 def _image(event: Event) -> Any:
     import wandb
 
     image = str(event.picture) if event.picture else image_of(event)
     return wandb.Image(image, caption=caption_of(event))
-
-
-def _artifact_name(log_key: str, run: str) -> str:
-    return re.sub(r"[^\w.-]", ".", log_key, flags=re.ASCII)[: _LONGEST - len(run) - 1] + f"-{run}"
