@@ -152,14 +152,12 @@ def wandb_history(directory: Path, *, patience_s: float = 30.0) -> list[dict[str
 
     W&B's service may complete the file a moment after `wandb.finish` returned.
     """
-    records = _wandb_records(directory, patience_s)
-    return [_wandb_row(r.history) for r in records if r.WhichOneof("record_type") == "history"]
+    return [_wandb_row(row) for row in wandb_records(directory, "history", patience_s=patience_s)]
 
 
 def wandb_alerts(directory: Path, *, patience_s: float = 30.0) -> list[tuple[str, str, str]]:
     """Title, text and level of every alert of the one offline W&B run below ``directory``."""
-    records = _wandb_records(directory, patience_s)
-    alerts = [r.alert for r in records if r.WhichOneof("record_type") == "alert"]
+    alerts = wandb_records(directory, "alert", patience_s=patience_s)
     return [(alert.title, alert.text, alert.level) for alert in alerts]
 
 
@@ -179,6 +177,12 @@ def wandb_run(directory: Path, *, patience_s: float = 30.0) -> dict[str, Any]:
         for item in updates:
             run["config"][item.key or "/".join(item.nested_key)] = json.loads(item.value_json)
     return run
+
+
+def wandb_records(directory: Path, kind: str, *, patience_s: float = 30.0) -> list[Any]:
+    """The records of one kind of the one offline W&B run below ``directory``."""
+    records = _wandb_records(directory, patience_s)
+    return [getattr(r, kind) for r in records if r.WhichOneof("record_type") == kind]
 
 
 def _wandb_records(directory: Path, patience_s: float) -> list[Any]:

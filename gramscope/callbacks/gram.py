@@ -52,6 +52,7 @@ class GramMatrixCallback(MonitorCallback):
         panels: Sequence[str | Panel] = (),
         save_dir: str | os.PathLike[str] | None = None,
         save_limit_mb: float | None = 1000.0,
+        log_matrix: bool = False,
         alert: bool = True,
         stop_on: Sequence[str] = (),
         thresholds: Mapping[str, float] | None = None,

@@ -44,7 +44,7 @@ def warn_of_directory(log_key: str, directory: Path, root: str) -> None:
 def publisher_for(config: MonitorConfig, loggers: Sequence[Any], names: Names) -> Publisher:
     """Make what hands events to loggers; of a single feature no state says what it is of."""
     of = names.title if "" in config.watched else config.name or ""
-    return Publisher(loggers, names.prefix, of, alert=config.alert)
+    return Publisher(loggers, names.prefix, of, alert=config.alert, log_matrix=config.log_matrix)
 
 
 def monitor_for(

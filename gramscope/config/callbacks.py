@@ -228,6 +228,12 @@ class MonitorConfig(CadenceConfig, ABC):
         "of every event. `null`: no bound",
         optional(above_zero("megabytes")),
     )
+    log_matrix: bool = setting(
+        False,
+        "also hand the matrix itself, the event's `.npz`, to loggers that take files: a version of "
+        "an artifact in W&B, an artifact in MLflow: `true` or `false`",
+        flag,
+    )
     alert: bool = setting(
         True,
         "one warning in the log, and one alert in W&B, when the diagnosis says that something has "

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ import pytest
 import pytorch_lightning as pl
 import torch
 import wandb
+from mlflow import MlflowClient
 from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from wandb.sdk.wandb_run import Run
 
-from gramscope.callbacks import GramMatrixCallback, MonitorProgressBar
+from gramscope.callbacks import GramMatrixCallback, MonitorProgressBar, RepresentationMonitor
 from gramscope.diagnosis import STATES
 from tests.support import (
     TinySSL,
@@ -182,28 +184,162 @@ def test_tensorboard_holds_every_event(tmp_path: Path) -> None:
     assert [e.step for e in stored.Scalars("representation/offdiag_mean")] == [4, 8, 12]
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings(
+def layouts(log_dir: str) -> list[dict[str, dict[str, str]]]:
+    """The pages of custom scalars that a run has been given: the pattern of each chart."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
+
+    stored = EventAccumulator(log_dir).Reload()
+    if "custom_scalars__config__" not in stored.Tags()["tensors"]:
+        return []
+    found = [
+        Layout.FromString(event.tensor_proto.string_val[0])
+        for event in stored.Tensors("custom_scalars__config__")
+    ]
+    return [
+        {part.title: {c.title: c.multiline.tag[0] for c in part.chart} for part in page.category}
+        for page in found
+    ]
+
+
+def test_tensorboard_has_a_chart_of_every_number_of_all_callbacks(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    callbacks = [
+        GramMatrixCallback(4, metrics=["spread", "offdiag_mean"]),
+        GramMatrixCallback(6, "student_cls_token", metrics=["effective_rank"]),
+        RepresentationMonitor(
+            6, {"a": "teacher_cls_token", "b": "student_cls_token"}, metrics="gram"
+        ),
+    ]
+    logger = TensorBoardLogger(str(tmp_path), prefix="of-mine")
+
+    trainer(tmp_path, callbacks, logger=logger).fit(TinySSL())
+
+    tags = EventAccumulator(logger.log_dir).Reload().Tags()["scalars"]
+    ours = {tag for tag in tags if "representation/" in tag}
+    assert {f"of-mine-representation/{key}" for key in ("a/offdiag_std", "diagnosis")} <= ours
+    page = layouts(logger.log_dir)[-1]
+    assert next(iter(page)) == "representation"
+    assert {"offdiag_mean", "effective_rank", "diagnosis"} <= page["representation"].keys()
+    assert page["representation: directions in use"].keys() >= {"spread", "effective_rank"}
+    assert "representation: views" not in page
+    of_charts = {title: tag for part in page.values() for title, tag in part.items()}
+    shown = {title: {t for t in tags if re.match(tag, t)} for title, tag in of_charts.items()}
+    assert set.union(*shown.values()) == ours
+    assert all(tag.endswith(f"/{title}") for title, found in shown.items() for tag in found)
+    assert len(shown["effective_rank"]) == 1
+    assert len(shown["offdiag_mean"]) == 3
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["the program's own", "a resumed run's"])
+def test_a_layout_that_a_run_has_already_is_let_be(tmp_path: Path, again: bool) -> None:
+    logger = TensorBoardLogger(str(tmp_path), version="one")
+    if again:
+        trainer(tmp_path, [GramMatrixCallback(4)], logger=logger).fit(TinySSL())
+    else:
+        logger.experiment.add_custom_scalars({"mine": {"loss": ["Multiline", ["train/loss"]]}})
+    logger.experiment.flush()
+    before = layouts(logger.log_dir)
+    assert len(before) == 1
+
+    later = TensorBoardLogger(str(tmp_path), version="one")
+    callback = GramMatrixCallback(4)
+    trainer(tmp_path, [callback], logger=later).fit(TinySSL())
+
+    assert callback.outcomes == {"logged": 3}
+    assert layouts(logger.log_dir) == before
+
+
+of_mlflow = pytest.mark.filterwarnings(
     "ignore:The ``noload`` loader strategy is deprecated",  # MLflow's own, of its sqlite store
     "ignore:The filesystem tracking backend",  # MLflow prefers sqlite
 )
-@pytest.mark.parametrize("store", ["sqlite:///{}/ml.db", "file://{}/runs"], ids=["sqlite", "file"])
+
+
+@pytest.mark.slow
+@of_mlflow
+@pytest.mark.parametrize(
+    ("store", "matrix"),
+    [("sqlite:///{}/ml.db", True), ("file://{}/runs", False)],
+    ids=["sqlite, with matrices", "file"],
+)
 def test_mlflow_holds_every_event(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: str, matrix: bool
 ) -> None:
+    threads: list[threading.Thread] = []
+    log_image = MlflowClient.log_image
+
+    def noting_threads(*arguments: Any, **keywords: Any) -> None:
+        threads.append(threading.current_thread())
+        log_image(*arguments, **keywords)
+
+    monkeypatch.setattr(MlflowClient, "log_image", noting_threads)
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    callback = GramMatrixCallback(4)
+    callback = GramMatrixCallback(4, save_dir=tmp_path / "gram", log_matrix=matrix)
     logger = MLFlowLogger(
         tracking_uri=store.format(tmp_path), artifact_location=str(tmp_path / "artifacts")
     )
 
     trainer(tmp_path, [callback], logger=logger).fit(TinySSL())
 
+    assert len(threads) == 3
+    assert threading.main_thread() not in threads  # 0.1 s for each picture
+
     history = logger.experiment.get_metric_history(logger.run_id, "representation/offdiag_mean")
     assert [m.step for m in history] == [4, 8, 12]
     pictures = [p.name for p in tmp_path.glob("artifacts/**/images/gram_matrix*.png")]
     steps = re.findall(r"\bstep[+%](\d+)", " ".join(pictures))
     assert sorted(map(int, steps)) == [4, 8, 12]
+    matrices = sorted(tmp_path.glob("artifacts/**/matrices/gram_matrix/*"))
+    kept = sorted((tmp_path / "gram/gram_matrix").glob("*.npz"))
+    assert [(m.name, m.read_bytes()) for m in matrices] == [
+        (k.name, k.read_bytes()) for k in (kept if matrix else [])
+    ]
+
+
+@of_mlflow
+def test_pictures_that_mlflow_cannot_store_cost_neither_numbers_nor_other_loggers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "artifacts").write_text("in the way of a directory")
+    callback = GramMatrixCallback(4, save_dir=tmp_path / "gram", log_matrix=True)
+    logger = MLFlowLogger(
+        tracking_uri=f"sqlite:///{tmp_path}/ml.db", artifact_location=str(tmp_path / "artifacts")
+    )
+
+    with caplog.at_level(logging.WARNING, "gramscope"):
+        trainer(tmp_path, [callback], logger=[logger, Unheard(str(tmp_path))]).fit(TinySSL())
+
+    assert callback.outcomes == {"logged": 3}
+    assert {event["reason"] for event in events(tmp_path / "gram")} == {
+        "publish_failed: MLFlowLogger"
+    }
+    assert "MLFlowLogger failed with" in caplog.text
+    history = logger.experiment.get_metric_history(logger.run_id, "representation/offdiag_mean")
+    assert [m.step for m in history] == [4, 8, 12]
+    assert len(list(tmp_path.glob("gram_matrix-*.png"))) == 3
+
+
+@pytest.mark.slow
+@of_mlflow
+def test_an_mlflow_that_does_not_answer_holds_nothing_up_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr(MlflowClient, "log_image", lambda *_, **__: answers.wait(60))
+    callback = GramMatrixCallback(4, timeout_s=4.0)  # within which a picture has to be drawn too
+    logger = MLFlowLogger(tracking_uri=f"sqlite:///{tmp_path}/ml.db")
+    fit = trainer(tmp_path, [callback], logger=logger)
+
+    try:
+        fit.fit(TinySSL())
+        assert not answers.is_set()
+        assert fit.global_step == 12
+        assert sum(callback.outcomes.values()) == 3
+        assert callback.outcomes["shutdown"] > 0
+    finally:
+        answers.set()
 
 
 @pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch")

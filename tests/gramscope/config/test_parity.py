@@ -84,7 +84,7 @@ def test_every_callback_of_the_library_has_a_config() -> None:
 @pytest.mark.parametrize("name", helps(GramMatrixConfig))
 def test_the_readme_says_of_a_parameter_what_its_field_says(name: str) -> None:
     default = defaults(GramMatrixConfig)[name]
-    shown = {None: "null", (): "[]", True: "true"}.get(default, default)
+    shown = {None: "null", (): "[]", True: "true", False: "false"}.get(default, default)
 
     assert f"| `{name}` | `{shown}` | {helps(GramMatrixConfig)[name]} |" in README
 
