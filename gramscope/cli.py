@@ -8,19 +8,21 @@ import sys
 from collections.abc import Sequence
 
 import gramscope.config.command
-import gramscope.report.command
 import gramscope.report.compare.command
+import gramscope.report.diagnose.command
 import gramscope.report.run.command
 import gramscope.report.show.command
+import gramscope.report.sweep.command
 
 __all__ = ["main"]
 
 _COMMANDS = (
     gramscope.config.command,
-    gramscope.report.command,
     gramscope.report.run.command,
     gramscope.report.show.command,
     gramscope.report.compare.command,
+    gramscope.report.diagnose.command,
+    gramscope.report.sweep.command,
 )
 
 

@@ -1,1 +1,1 @@
-"""Compares the jobs of a Hydra multirun; imports neither torch nor Lightning."""
+"""Looks at runs by the events that they kept; imports neither torch nor Lightning."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-import gramscope.report.diagnosis
+import gramscope.report.diagnose.watched
 from gramscope.cli import main
 from gramscope.diagnosis import STATES, Diagnosis, Evidence, State
 from tests.gramscope.report.sweep_dir import JobDir
@@ -47,7 +47,7 @@ class Scripted(Diagnosis):
 
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gramscope.report.diagnosis, "Diagnosis", Scripted)
+    monkeypatch.setattr(gramscope.report.diagnose.watched, "Diagnosis", Scripted)
 
 
 @pytest.fixture

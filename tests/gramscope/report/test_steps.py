@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gramscope.report.steps import choose_steps
+from gramscope.report.sweep.steps import choose_steps
 from tests.gramscope.report.reading import Page
 from tests.gramscope.report.sweep_dir import SweepDir
 

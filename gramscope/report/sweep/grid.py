@@ -14,8 +14,8 @@ from gramscope.events import Event
 from gramscope.events.matrix import MatrixError, read_matrix
 from gramscope.report.heatmap import data_uri
 from gramscope.report.history import History, gram_of
-from gramscope.report.steps import Choice, choose_steps
-from gramscope.report.sweep import Row, Sweep
+from gramscope.report.sweep.rows import Row, Sweep
+from gramscope.report.sweep.steps import Choice, choose_steps
 
 __all__ = ["Cell", "Grid", "draw_grid"]
 

@@ -1,4 +1,4 @@
-"""The commands `gramscope sweep-report` and `gramscope diagnose`."""
+"""The command `gramscope diagnose`."""
 
 from __future__ import annotations
 
@@ -15,49 +15,7 @@ __all__ = ["add"]
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the commands."""
-    _add_sweep_report(commands)
-    _add_diagnose(commands)
-
-
-def _add_sweep_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser(
-        "sweep-report",
-        help="compare the jobs of a Hydra multirun: a table, and a page of gram matrices",
-        description="Compare the jobs of a Hydra multirun, or other runs, by the events that they "
-        "kept (save_dir): prints a table of settings and metrics, and writes one HTML page with "
-        "the table, charts, and the gram matrices side by side at equal steps.",
-    )
-    command.add_argument(
-        "directory",
-        metavar="MULTIRUN_DIR",
-        type=Path,
-        help="directory of the multirun, as multirun/2030-01-31/12-00-00; or of a single run, or "
-        "any with runs below it",
-    )
-    command.add_argument(
-        "--output",
-        metavar="FILE",
-        type=Path,
-        help="the page (default: MULTIRUN_DIR/sweep_report.html)",
-    )
-    command.add_argument(
-        "--steps",
-        metavar="N",
-        type=_at_least_one,
-        default=6,
-        help="pictures a row, at most (default: %(default)s)",
-    )
-    command.add_argument(
-        "--pages",
-        action="store_true",
-        help="also write a page for each job (report.html in its directory), as `gramscope report` "
-        "does, with links between them",
-    )
-    command.set_defaults(run=_sweep_report)
-
-
-def _add_diagnose(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
     command = commands.add_parser(
         "diagnose",
         help="say what is wrong with a run, by the numbers that it kept",
@@ -100,12 +58,6 @@ def _add_diagnose(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     command.set_defaults(run=_diagnose)
 
 
-def _at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, but got {text!r}")
-    return int(text)
-
-
 def _threshold(text: str) -> tuple[str, float]:
     name, _, value = text.partition("=")
     try:
@@ -116,17 +68,9 @@ def _threshold(text: str) -> tuple[str, float]:
         ) from None
 
 
-def _sweep_report(arguments: argparse.Namespace) -> None:
-    # What reads arrays and fills pages is loaded for this command only.
-    from gramscope.report.sweep_report import sweep_report
-
-    with errors_in_a_line():
-        sweep_report(arguments.directory, arguments.output, arguments.steps, pages=arguments.pages)
-
-
 def _diagnose(arguments: argparse.Namespace) -> None:
-    from gramscope.report.diagnosis import as_json, diagnose
-    from gramscope.report.states import print_states, title
+    from gramscope.report.diagnose.printing import print_states, title
+    from gramscope.report.diagnose.watched import as_json, diagnose
 
     ever = arguments.ever
     with errors_in_a_line():

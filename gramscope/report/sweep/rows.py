@@ -13,9 +13,9 @@ from gramscope.diagnosis import NUMBERS, number_of
 from gramscope.report.files import plain, read_yaml
 from gramscope.report.history import History, feature_names, read_histories
 from gramscope.report.jobs import Job, find_jobs
-from gramscope.report.optimum import read_optimum
-from gramscope.report.settings import compare_settings
 from gramscope.report.summary import MetricSummary, summarise
+from gramscope.report.sweep.optimum import read_optimum
+from gramscope.report.sweep.settings import compare_settings
 
 __all__ = ["Row", "Sweep", "load_sweep"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gramscope.diagnosis import format_number, number_of
-from gramscope.report.chart import Chart, charted, common_scale, draw_chart
 from gramscope.report.files import plain
-from gramscope.report.grid import Grid
 from gramscope.report.heatmap import legend_uri
 from gramscope.report.html import templates
 from gramscope.report.summary import bad_ends
-from gramscope.report.sweep import Row, Sweep
+from gramscope.report.sweep.chart import Chart, charted, common_scale, draw_chart
+from gramscope.report.sweep.grid import Grid
+from gramscope.report.sweep.rows import Row, Sweep
 
 __all__ = ["render_page"]
 

@@ -9,7 +9,7 @@ from rich.text import Text
 from gramscope.diagnosis import format_number, number_of, with_ceiling
 from gramscope.report.columns import layout
 from gramscope.report.summary import bad_ends
-from gramscope.report.sweep import Row, Sweep
+from gramscope.report.sweep.rows import Row, Sweep
 from gramscope.report.terminal import terminal
 from gramscope.sweep.overrides import short_value
 

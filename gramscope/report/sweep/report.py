@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 from gramscope.events.files import write_atomically
 from gramscope.report.files import ReportError, plain
-from gramscope.report.grid import Grid, draw_grid
-from gramscope.report.page import render_page
 from gramscope.report.run_report import RUN_PAGE, run_report
 from gramscope.report.runs import NoEventError
-from gramscope.report.sweep import Sweep, load_sweep
-from gramscope.report.table import print_table
+from gramscope.report.sweep.grid import Grid, draw_grid
+from gramscope.report.sweep.page import render_page
+from gramscope.report.sweep.rows import Sweep, load_sweep
+from gramscope.report.sweep.table import print_table
 
 __all__ = ["sweep_report"]
 

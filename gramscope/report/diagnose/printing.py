@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gramscope.report.diagnosis import Watched
+from gramscope.report.diagnose.watched import Watched
 from gramscope.report.files import plain
 from gramscope.report.terminal import terminal
 

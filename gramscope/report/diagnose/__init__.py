@@ -1,0 +1,1 @@
+"""Says which state runs are in, by the numbers that they kept."""

@@ -1,0 +1,1 @@
+"""Compares the jobs of a Hydra multirun: a table in the terminal, and a page."""
