@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from gramscope.events import Event
 from gramscope.report.files import plain
@@ -73,11 +74,18 @@ class Account:
             seen = (about.st_ino, about.st_size, about.st_mtime_ns)
             if seen == self._seen:
                 return None
-            if self._seen and (about.st_ino != self._seen[0] or about.st_size < self._end):
-                self._begin()  # another file in its place
+            if not self._continues(file, about):
+                self._begin()
             self._seen, self.changed = seen, about.st_mtime
             file.seek(self._end)
             return file.read()
+
+    def _continues(self, file: BinaryIO, about: os.stat_result) -> bool:
+        """Whether it is the file that was read before, with more at its end."""
+        if self._seen and self._seen[0] != about.st_ino:
+            return False
+        file.seek(max(self._end - 1, 0))
+        return not self._end or file.read(1) == b"\n"
 
     def _take(self, data: bytes) -> None:
         *whole, last = data.split(b"\n")
