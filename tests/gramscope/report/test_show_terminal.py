@@ -137,7 +137,7 @@ def test_many_things_are_rows_of_a_table_as_far_as_there_is_room(tmp_path: Path)
     for number in range(20):
         JobDir(tmp_path / f"lr{number}").measure(10, 20, effective_rank=number + 1.0)
 
-    with terminal("show", "--watch", "0.5", str(tmp_path), width=80, height=14) as window:
+    with terminal("show", "--watch", "0.5", str(tmp_path), width=80, height=15) as window:
         window.until("lr0", "lr9", "10 more: make the terminal larger, or name fewer runs")
         window.resize(80, 40)
         window.until("lr19")
