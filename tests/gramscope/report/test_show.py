@@ -226,7 +226,9 @@ def test_read_on_in_any_pieces_it_is_what_is_read_at_once(
         assert following.look()
 
     expected, problems = read_watched(growing)
-    assert [thing.history for thing in following.things] == expected
+    histories = [thing.history for thing in following.things]
+    assert histories == expected
+    assert [[*h.events] for h in histories] == [[*h.events] for h in expected]  # in their order
     assert following.remarks == [f"{growing.parent}: {problem}" for problem in problems]
     assert not following.look()
 
