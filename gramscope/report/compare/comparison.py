@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from gramscope.diagnosis import NUMBERS, number_of
 from gramscope.report.compare.matching import match
 from gramscope.report.compare.parting import LIMIT, noise_of, parting
 from gramscope.report.compare.result import Comparison, Number, Point, States, worse_by
 from gramscope.report.compare.settings import differences
-from gramscope.report.history import History, feature_names
+from gramscope.report.history import Columns, History, columns, feature_names
 from gramscope.report.runs import Run
 from gramscope.report.spells import Spell, spells
 
@@ -48,28 +48,15 @@ def compare(run_a: Run, run_b: Run, steps: int = _STEPS) -> Comparison:
     )
 
 
-_Column = dict[int, float]
-"""Values of a number by step."""
-_Columns = dict[str, _Column]
-
-
-def _columns(history: History) -> _Columns:
-    columns: _Columns = {}
-    for step, event in history.events.items():
-        for key, value in event.metrics.items():
-            columns.setdefault(key, {})[step] = value
-    return columns
-
-
 def _only(
-    pairs: Sequence[_Pair], sides: Callable[[_Pair], tuple[_Columns, _Columns]]
+    pairs: Sequence[_Pair], sides: Callable[[_Pair], tuple[Columns, Columns]]
 ) -> Iterator[str]:
     for pair in pairs:
         of = f" of {pair.name}" if len(pairs) > 1 else ""
         yield from (f"{one}{of}" for one in _lacking(*sides(pair)))
 
 
-def _lacking(here: _Columns, there: _Columns) -> Iterator[str]:
+def _lacking(here: Columns, there: Columns) -> Iterator[str]:
     """Numbers that only one of the two has; a feature that it alone has is one thing."""
     features = {_split(key)[0] for key in there}
     only = sorted(here.keys() - there.keys(), key=_place)
@@ -82,7 +69,7 @@ class _Pair:
 
     def __init__(self, name: str, a: History, b: History) -> None:
         self.name, self.a, self.b = name, a, b
-        self.in_a, self.in_b = _columns(a), _columns(b)
+        self.in_a, self.in_b = columns(a), columns(b)
 
     def numbers(self, most: int) -> Iterator[Number]:
         with_numbers = {step for step, event in self.b.events.items() if event.metrics}
@@ -118,7 +105,9 @@ class _Pair:
             parted = step
         return States(self.name, _course(of_a), _course(of_b), parted)
 
-    def _number(self, key: str, a: _Column, b: _Column, steps: Collection[int]) -> Number:
+    def _number(
+        self, key: str, a: Mapping[int, float], b: Mapping[int, float], steps: Collection[int]
+    ) -> Number:
         feature, name = _split(key)
         both = [step for step in a if step in b]
         last_a, last_b = (both[-1], both[-1]) if both else ([*a][-1], [*b][-1])

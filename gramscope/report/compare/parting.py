@@ -57,8 +57,8 @@ def parting(steps: Sequence[int], differences: Sequence[float], noise: float | N
     """
     if noise is None or len(steps) < _IN_A_ROW:
         return None
-    apart = np.abs(np.asarray(differences)) > LIMIT * noise
-    share = np.cumsum(apart[::-1])[::-1] / np.arange(len(apart), 0, -1)
+    apart = np.array([abs(difference) > LIMIT * noise for difference in differences])
+    share = np.cumsum(apart[::-1])[::-1] / np.arange(len(steps), 0, -1)
     in_a_row = np.lib.stride_tricks.sliding_window_view(apart, _IN_A_ROW).all(axis=1)
     found = np.flatnonzero(in_a_row & (share[: len(in_a_row)] >= _AWAY))
     return steps[found[0]] if len(found) else None

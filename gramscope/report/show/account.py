@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from gramscope.events import Event
 from gramscope.report.files import plain
-from gramscope.report.history import History, gather
+from gramscope.report.history import Columns, History, columns, gather
 
 __all__ = ["Account"]
 
@@ -35,11 +35,11 @@ class Account:
         self._end = 0  # of the last whole line
         self._unreadable = 0
         self._cut_off = False
-        self._found: dict[tuple[str, str], History] = {}
+        self._found: dict[tuple[str, str], tuple[History, Columns]] = {}
 
     @property
-    def watched(self) -> list[History]:
-        """Each thing watched, with all its events so far."""
+    def watched(self) -> list[tuple[History, Columns]]:
+        """Each thing watched, with all its events so far, and their numbers."""
         return list(self._found.values())
 
     @property
@@ -99,13 +99,19 @@ class Account:
 
     def _add(self, events: Iterable[Event]) -> None:
         for new in gather(events, self.path.parent):
-            history = self._found.setdefault((new.title, new.log_key), new)
-            if history is new:
+            key = new.title, new.log_key
+            if key not in self._found:
+                self._found[key] = new, columns(new)
                 continue
+            history, numbers = self._found[key]
             follows = min(new.events) > history.last_step
             history.events.update(new.events)
-            if not follows:
+            if follows:
+                for name, values in columns(new).items():
+                    numbers.setdefault(name, {}).update(values)
+            else:
                 history.events = dict(sorted(history.events.items()))
+                self._found[key] = history, columns(history)
 
 
 def _event(line: bytes) -> Event | None:
