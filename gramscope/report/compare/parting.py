@@ -59,6 +59,6 @@ def parting(steps: Sequence[int], differences: Sequence[float], noise: float | N
         return None
     apart = np.array([abs(difference) > LIMIT * noise for difference in differences])
     share = np.cumsum(apart[::-1])[::-1] / np.arange(len(steps), 0, -1)
-    in_a_row = np.lib.stride_tricks.sliding_window_view(apart, _IN_A_ROW).all(axis=1)
+    in_a_row = np.convolve(apart, np.ones(_IN_A_ROW), "valid") == _IN_A_ROW
     found = np.flatnonzero(in_a_row & (share[: len(in_a_row)] >= _AWAY))
     return steps[found[0]] if len(found) else None
