@@ -17,7 +17,9 @@ from gramscope.events.matrix import MatrixError
 from gramscope.report.files import plain
 
 __all__ = [
+    "Columns",
     "History",
+    "columns",
     "feature_names",
     "gather",
     "gram_of",
@@ -28,6 +30,9 @@ __all__ = [
 ]
 
 Floats = npt.NDArray[np.float32]
+
+Columns = dict[str, dict[int, float]]
+"""Values by the number's key, and by step."""
 
 
 @dataclass
@@ -146,20 +151,25 @@ def _on_disk(history: History) -> frozenset[int]:
     return frozenset(step for step, file in files if file.name.endswith(".npz"))
 
 
-def role_names(history: History) -> list[str]:
-    """Which features its events are of; empty where there is one only, whose keys name none."""
-    return [*dict.fromkeys(role for role in _role_of_keys(history).values() if role)]
+def columns(history: History) -> Columns:
+    """All numbers at once: many times faster than `History.series` of each."""
+    found: Columns = {}
+    for step, event in history.events.items():
+        for key, value in event.metrics.items():
+            found.setdefault(key, {})[step] = value
+    return found
+
+
+def role_names(keys: Iterable[str]) -> list[str]:
+    """Which features numbers are of; empty where there is one only, whose keys name none."""
+    return list(dict.fromkeys(role for key in keys if (role := _role(key))))
 
 
 def roles_of(history: History) -> list[History]:
     """A history for each feature that its events are of; what is of several is in all of them."""
-    role_of = _role_of_keys(history)
-    return [_of_role(history, role, role_of) for role in role_names(history)] or [history]
-
-
-def _role_of_keys(history: History) -> dict[str, str]:
     keys = dict.fromkeys(key for e in history.events.values() for key in e.metrics)
-    return {key: _role(key) for key in keys}
+    role_of = {key: _role(key) for key in keys}
+    return [_of_role(history, role, role_of) for role in role_names(keys)] or [history]
 
 
 def _of_role(history: History, role: str, role_of: Mapping[str, str]) -> History:

@@ -37,6 +37,7 @@ def test_what_a_command_needs_is_loaded_when_it_is_called() -> None:
         ("presets", 0),
         ("sweep-report {}", 0),
         ("diagnose {}", 0),
+        ("show {}", 0),
         ("diagnose {} --json --fail-on duplicates", 0),
         # Whoever acts on the code may not read.
         ("diagnose {} --fail-on warming_up", 3),

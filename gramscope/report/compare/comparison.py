@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from gramscope.diagnosis import NUMBERS, number_of
 from gramscope.report.compare.matching import match
 from gramscope.report.compare.parting import LIMIT, noise_of, parting
 from gramscope.report.compare.result import Comparison, Number, Point, States, worse_by
 from gramscope.report.compare.settings import differences
-from gramscope.report.history import History, feature_names
+from gramscope.report.history import Columns, History, columns, feature_names
 from gramscope.report.runs import Run
 from gramscope.report.spells import Spell, spells
 
@@ -38,8 +38,8 @@ def compare(run_a: Run, run_b: Run, steps: int = _STEPS) -> Comparison:
         settings=settings,
         states=[pair.states() for pair in found],
         numbers=[number for pair in found for number in pair.numbers(max(steps, 2))],
-        only_a=[*feature_names(rest_a), *_only(found, lambda pair: pair.a)],
-        only_b=[*feature_names(rest_b), *_only(found, lambda pair: pair.b)],
+        only_a=[*feature_names(rest_a), *_only(found, lambda pair: (pair.in_a, pair.in_b))],
+        only_b=[*feature_names(rest_b), *_only(found, lambda pair: (pair.in_b, pair.in_a))],
         remarks=[
             *(f"{run.name}: {problem}" for run in (run_a, run_b) for problem in run.problems),
             *missing,
@@ -48,10 +48,20 @@ def compare(run_a: Run, run_b: Run, steps: int = _STEPS) -> Comparison:
     )
 
 
-def _only(pairs: Sequence[_Pair], which: Callable[[_Pair], History]) -> Iterator[str]:
+def _only(
+    pairs: Sequence[_Pair], sides: Callable[[_Pair], tuple[Columns, Columns]]
+) -> Iterator[str]:
     for pair in pairs:
         of = f" of {pair.name}" if len(pairs) > 1 else ""
-        yield from (f"{one}{of}" for one in pair.only(which(pair)))
+        yield from (f"{one}{of}" for one in _lacking(*sides(pair)))
+
+
+def _lacking(here: Columns, there: Columns) -> Iterator[str]:
+    """Numbers that only one of the two has; a feature that it alone has is one thing."""
+    features = {_split(key)[0] for key in there}
+    only = sorted(here.keys() - there.keys(), key=_place)
+    named = [(_split(key)[0], key) for key in only]
+    yield from dict.fromkeys(f if f and f not in features else key for f, key in named)
 
 
 class _Pair:
@@ -59,25 +69,15 @@ class _Pair:
 
     def __init__(self, name: str, a: History, b: History) -> None:
         self.name, self.a, self.b = name, a, b
-        self._keys = {id(h): {k for e in h.events.values() for k in e.metrics} for h in (a, b)}
+        self.in_a, self.in_b = columns(a), columns(b)
 
     def numbers(self, most: int) -> Iterator[Number]:
-        keys = self._keys[id(self.a)] & self._keys[id(self.b)]
-        of_b = {step for step, event in self.b.events.items() if event.metrics}
-        steps = _spread([s for s, e in self.a.events.items() if e.metrics and s in of_b], most)
-        for key in sorted(keys, key=_place):
-            yield self._number(key, steps)
-
-    def only(self, one: History) -> Iterator[str]:
-        """Features and numbers that only one of the two has."""
-        other = self.b if one is self.a else self.a
-        features = {_split(key)[0] for key in self._keys[id(other)]}
-        lacking = sorted(self._keys[id(one)] - self._keys[id(other)], key=_place)
-        yield from dict.fromkeys(
-            feature if feature and feature not in features else key
-            for key in lacking
-            for feature in [_split(key)[0]]
+        with_numbers = {step for step, event in self.b.events.items() if event.metrics}
+        steps = _spread(
+            [s for s, e in self.a.events.items() if e.metrics and s in with_numbers], most
         )
+        for key in sorted(self.in_a.keys() & self.in_b.keys(), key=_place):
+            yield self._number(key, self.in_a[key], self.in_b[key], steps)
 
     def remarks(self, run_a: str, run_b: str) -> Iterator[str]:
         a, b = self.a, self.b
@@ -92,7 +92,7 @@ class _Pair:
         elif (last := max(common)) < max(a.last_step, b.last_step):
             longer = run_a if a.last_step > b.last_step else run_b
             yield f"{self.name}: compared up to step {last}, the last in common; {longer} goes on"
-        if not self._keys[id(a)] & self._keys[id(b)]:
+        if not self.in_a.keys() & self.in_b.keys():
             yield f"{self.name}: no number is in both runs"
 
     def states(self) -> States:
@@ -105,11 +105,13 @@ class _Pair:
             parted = step
         return States(self.name, _course(of_a), _course(of_b), parted)
 
-    def _number(self, key: str, steps: Collection[int]) -> Number:
+    def _number(
+        self, key: str, a: Mapping[int, float], b: Mapping[int, float], steps: Collection[int]
+    ) -> Number:
         feature, name = _split(key)
-        a, b = dict(self.a.series(key)), dict(self.b.series(key))
-        both = [Point(step, a[step], b[step], step) for step in a if step in b]
-        points = both or [Point([*a][-1], [*a.values()][-1], [*b.values()][-1], [*b][-1])]
+        both = [step for step in a if step in b]
+        last_a, last_b = (both[-1], both[-1]) if both else ([*a][-1], [*b][-1])
+        end = Point(last_a, a[last_a], b[last_b], last_b)
         noise = noise_of([*a.values()], [*b.values()])
         known = NUMBERS.get(name)
         return Number(
@@ -117,17 +119,19 @@ class _Pair:
             feature=feature,
             name=name,
             headline=bool(known and known.headline),
-            points=[point for point in points[:-1] if point.step in steps] + points[-1:],
+            points=[*(Point(s, a[s], b[s], s) for s in both[:-1] if s in steps), end],
             common=len(both),
             noise=noise,
-            parted=parting([(point.step, point.difference) for point in both], noise),
-            worse=_worse(points[-1], known.bad if known else None, LIMIT * (noise or 0.0)),
+            parted=parting(both, [b[step] - a[step] for step in both], noise),
+            worse=_worse(end, known.bad if known else None, noise),
         )
 
 
-def _worse(point: Point, end: str | None, tolerance: float) -> str | None:
+def _worse(point: Point, end: str | None, noise: float | None) -> str | None:
     by = worse_by(end, point)
-    return ("b" if by > 0 else "a") if abs(by) > tolerance else None
+    if noise is None or abs(by) <= LIMIT * noise:
+        return None
+    return "b" if by > 0 else "a"
 
 
 def _spread(steps: Sequence[int], most: int) -> Sequence[int]:

@@ -12,9 +12,9 @@ comes with the last two events is not seen yet, and one that closes again is non
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
-from itertools import pairwise
+
+import numpy as np
 
 __all__ = ["LIMIT", "noise_of", "parting"]
 
@@ -39,28 +39,26 @@ def noise_of(*runs: Sequence[float]) -> float | None:
     """
     if any(len(values) <= _FEWEST for values in runs):
         return None
-    changes = ([abs(after - before) for before, after in pairwise(values)] for values in runs)
-    rounding = _ROUNDING * max(abs(value) for values in runs for value in values)
-    return max(rounding, _NORMAL * max(map(statistics.median, changes)))
+    changes = (float(np.median(np.abs(np.diff(values)))) for values in runs)
+    rounding = _ROUNDING * max(float(np.abs(values).max()) for values in runs)
+    return max(rounding, _NORMAL * max(changes))
 
 
-def parting(differences: Sequence[tuple[int, float]], noise: float | None) -> int | None:
+def parting(steps: Sequence[int], differences: Sequence[float], noise: float | None) -> int | None:
     """The step at which two runs part.
 
     Args:
-        differences: Each common step, in order, and how far apart the runs are there.
+        steps: Those that both have, in order.
+        differences: How far apart the runs are at each.
         noise: As `noise_of` gives it.
 
     Returns:
         ``None``: they do not, or the noise is not known.
     """
-    if noise is None:
+    if noise is None or len(steps) < _IN_A_ROW:
         return None
-    found, apart_from_here = None, 0
-    apart = [abs(difference) > LIMIT * noise for _, difference in differences]
-    for at in reversed(range(len(apart))):
-        apart_from_here += apart[at]
-        row = apart[at : at + _IN_A_ROW]
-        if len(row) == sum(row) == _IN_A_ROW and apart_from_here >= _AWAY * (len(apart) - at):
-            found = differences[at][0]
-    return found
+    apart = np.array([abs(difference) > LIMIT * noise for difference in differences])
+    share = np.cumsum(apart[::-1])[::-1] / np.arange(len(steps), 0, -1)
+    in_a_row = np.convolve(apart, np.ones(_IN_A_ROW), "valid") == _IN_A_ROW
+    found = np.flatnonzero(in_a_row & (share[: len(in_a_row)] >= _AWAY))
+    return steps[found[0]] if len(found) else None

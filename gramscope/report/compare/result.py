@@ -47,7 +47,8 @@ class Number:
     parted: int | None
     """The step at which the runs part in it; ``None``: they do not."""
     worse: str | None
-    """Which run is worse at the end, ``a`` or ``b``, by more than three times the noise."""
+    """Which run is worse at the end, ``a`` or ``b``, by more than three times the noise; ``None``:
+    neither, or none can be told to be."""
 
     @property
     def key(self) -> str:

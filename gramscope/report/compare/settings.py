@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +66,7 @@ def _flat(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
         for index, child in enumerate(node):
             yield from _flat(child, f"{key}[{index}]")
     else:
-        yield key, {None: "null", True: "true", False: "false"}.get(node, "") or plain(node)
+        yield key, json.dumps(node) if node is None or isinstance(node, bool) else plain(node)
 
 
 def _without_place(value: str, run: Run) -> str:

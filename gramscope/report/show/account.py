@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from gramscope.events import Event
 from gramscope.report.files import plain
-from gramscope.report.history import History, gather
+from gramscope.report.history import Columns, History, columns, gather
 
 __all__ = ["Account"]
 
@@ -34,11 +35,11 @@ class Account:
         self._end = 0  # of the last whole line
         self._unreadable = 0
         self._cut_off = False
-        self._found: dict[tuple[str, str], History] = {}
+        self._found: dict[tuple[str, str], tuple[History, Columns]] = {}
 
     @property
-    def watched(self) -> list[History]:
-        """Each thing watched, with all its events so far."""
+    def watched(self) -> list[tuple[History, Columns]]:
+        """Each thing watched, with all its events so far, and their numbers."""
         return list(self._found.values())
 
     @property
@@ -73,11 +74,18 @@ class Account:
             seen = (about.st_ino, about.st_size, about.st_mtime_ns)
             if seen == self._seen:
                 return None
-            if self._seen and (about.st_ino != self._seen[0] or about.st_size < self._end):
-                self._begin()  # another file in its place
+            if not self._continues(file, about):
+                self._begin()
             self._seen, self.changed = seen, about.st_mtime
             file.seek(self._end)
             return file.read()
+
+    def _continues(self, file: BinaryIO, about: os.stat_result) -> bool:
+        """Whether it is the file that was read before, with more at its end."""
+        if self._seen and self._seen[0] != about.st_ino:
+            return False
+        file.seek(max(self._end - 1, 0))
+        return not self._end or file.read(1) == b"\n"
 
     def _take(self, data: bytes) -> None:
         *whole, last = data.split(b"\n")
@@ -91,14 +99,20 @@ class Account:
 
     def _add(self, events: Iterable[Event]) -> None:
         for new in gather(events, self.path.parent):
-            history = self._found.setdefault((new.title, new.log_key), new)
-            if history is new:
+            key = new.title, new.log_key
+            if key not in self._found:
+                self._found[key] = new, columns(new)
                 continue
+            history, numbers = self._found[key]
             follows = min(new.events) > history.last_step
             history.events.update(new.events)
             history.on_disk = new.on_disk
-            if not follows:
+            if follows:
+                for name, values in columns(new).items():
+                    numbers.setdefault(name, {}).update(values)
+            else:
                 history.events = dict(sorted(history.events.items()))
+                self._found[key] = history, columns(history)
 
 
 def _event(line: bytes) -> Event | None:

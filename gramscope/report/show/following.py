@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gramscope.events.earlier import EARLIER
 from gramscope.report.files import ReportError, plain, search
-from gramscope.report.history import History, feature_names
+from gramscope.report.history import Columns, History, feature_names
 from gramscope.report.jobs import natural_order, owner
 from gramscope.report.runs import distinct_names
 from gramscope.report.show.account import Account
@@ -80,17 +80,19 @@ class Following:
     def _watched(self) -> Iterator[Thing]:
         for run in dict.fromkeys(self._runs.values()):
             accounts = [a for path, a in self._accounts.items() if self._runs[path] == run]
-            of_run = [(history, a) for a in accounts for history in a.watched]
-            names = feature_names([history for history, _ in of_run])
-            for name, (history, account) in zip(names, of_run, strict=True):
-                yield self._thing(run, name, history, account)
+            of_run = [(*watched, a) for a in accounts for watched in a.watched]
+            names = feature_names([history for history, *_ in of_run])
+            for name, (history, numbers, account) in zip(names, of_run, strict=True):
+                yield self._thing(run, name, history, numbers, account)
 
-    def _thing(self, run: str, name: str, history: History, account: Account) -> Thing:
+    def _thing(
+        self, run: str, name: str, history: History, numbers: Columns, account: Account
+    ) -> Thing:
         # What has nothing new keeps what is known of it already.
         known = next((t for t in self.things if t.history is history), None)
         if known and (known.run, known.feature, known.reads) == (run, name, account.reads):
             return known
-        return Thing(run, name, history, account.changed, account.reads)
+        return Thing(run, name, history, numbers, account.changed, account.reads)
 
     def _problems(self) -> Iterator[str]:
         for path, account in self._accounts.items():

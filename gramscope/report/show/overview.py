@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 
 from gramscope.diagnosis import NUMBERS
 from gramscope.report.columns import layout
@@ -30,7 +30,7 @@ def overview(console: Console, things: Sequence[Thing]) -> RenderableType:
     if courses := [*_courses(console, things)]:
         columns[_COURSE.replace("_", " ") + " over time"] = courses
     styles = [style_of(thing) for thing in things for _ in thing.roles]
-    return layout(console, [*columns], [*columns.values()], styles)
+    return Group(layout(console, [*columns], [*columns.values()], styles), "")
 
 
 def rows(things: Sequence[Thing]) -> Iterator[dict[str, str]]:

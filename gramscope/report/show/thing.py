@@ -13,7 +13,7 @@ import numpy.typing as npt
 from gramscope.diagnosis import NUMBERS, format_number, number_of, with_ceiling
 from gramscope.events.matrix import MatrixError, read_matrix
 from gramscope.report.files import plain
-from gramscope.report.history import History, gram_of, role_names
+from gramscope.report.history import Columns, History, gram_of, role_names
 from gramscope.report.spells import Spell, spells
 from gramscope.report.summary import MetricSummary, bad_ends, summary_of
 
@@ -57,6 +57,8 @@ class Thing:
     feature: str
     """What the thing is called among those of its run."""
     history: History
+    numbers: Columns
+    """Those of its events."""
     changed: float
     """When its account was last written to, in seconds since 1970."""
     reads: int = 0
@@ -81,7 +83,7 @@ class Thing:
     @cached_property
     def roles(self) -> list[str]:
         """Its features; the empty name where there is one only."""
-        return role_names(self.history) or [""]
+        return role_names(self.numbers) or [""]
 
     @cached_property
     def lines(self) -> dict[str, list[Line]]:
@@ -94,14 +96,13 @@ class Thing:
 
     def _lines(self, role: str) -> Iterator[Line]:
         events = self.history.events
-        logged = self.history.logged
-        last = logged[-1] if logged else None
+        last = next((step for step in reversed(events) if events[step].logged), None)
         for name, number in NUMBERS.items():
             key = f"{role}/{name}" if role else name
             amiss = key in self._evidence
             if not number.headline and not amiss and number.sound is None:
                 continue
-            series = self.history.series(key)
+            series = [*self.numbers.get(key, {}).items()]
             if not series:
                 continue
             summary = summary_of(series, last)
