@@ -60,6 +60,8 @@ SHORT = {
         " callbacks.gram.log_every_n_steps=3"
     ),
 }
+# What loggers' own commands are as modules.
+LOGGERS = {"wandb": "wandb", "tensorboard": "tensorboard.main", "mlflow": "mlflow"}
 PIP = "python -m pip --disable-pip-version-check"
 # What is named has to be in the index, and what it offers has to have the extras; the
 # dependencies' own index is far away.
@@ -130,8 +132,11 @@ def check(text: str) -> None:
     elif words[0] == "gramscope":  # it would go on until Ctrl-C
         usage = _call(sys.executable, "-m", "gramscope.cli", words[1], "--help")
         assert "--watch" in usage, f"gramscope {words[1]} has no --watch"
-    elif words[0] == "wandb":
-        _call(sys.executable, "-m", *words[:2], "--help")
+    elif words[0] in LOGGERS:
+        subcommand = [] if words[1].startswith("-") else words[1:2]
+        options = _call(sys.executable, "-m", LOGGERS[words[0]], *subcommand, "--help")
+        for word in words:
+            assert not word.startswith("--") or word in options, f"there is no {word}"
     elif words[0] != "scripts/test":
         raise UnknownCommandError(f"teach the harness (tests/foreign/planning.py): {text}")
 

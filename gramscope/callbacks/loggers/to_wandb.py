@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from typing_extensions import override
@@ -79,12 +80,16 @@ class ToWandb(Sender):
         for key in keys:
             if key not in self._defined:
                 self._defined.add(key)
-                number = number_of(key)
-                worst = _WORST.get((number and number.bad) or "")
-                summary = {"summary": f"{worst},last"} if worst else {}
-                self.logger.experiment.define_metric(
-                    self._with_prefix(key), step_metric=self._axis, step_sync=True, **summary
-                )
+                with suppress(Exception):  # as for one with a star in it: it is logged all the same
+                    self._define_one(key)
+
+    def _define_one(self, key: str) -> None:
+        number = number_of(key)
+        worst = _WORST.get((number and number.bad) or "")
+        summary = {"summary": f"{worst},last"} if worst else {}
+        self.logger.experiment.define_metric(
+            self._with_prefix(key), step_metric=self._axis, step_sync=True, **summary
+        )
 
     @property
     def _axis(self) -> str:

@@ -112,15 +112,20 @@ def test_our_keys_have_lightning_s_axis_in_a_run_that_the_program_started(tmp_pa
     callbacks = [
         GramMatrixCallback(4),
         RepresentationMonitor(4, {"a": "student_cls_token"}, metrics="gram"),
+        GramMatrixCallback(4, name="a*b", log_key="of_a_star"),  # of which W&B wants no definition
     ]
 
     trainer(tmp_path, callbacks, logger=logger).fit(TinySSL())
     wandb.finish()
 
-    logged = {key for row in wandb_history(tmp_path) for key in row if key.startswith("probe-")}
+    rows = wandb_history(tmp_path)
+    starred = [row[AXIS] for row in rows if "probe-representation/a*b/offdiag_mean" in row]
+    assert starred == [4, 8, 12]
+    logged = {key for row in rows for key in row if key.startswith("probe-") and "*" not in key}
     ours = {key for key in logged if "representation/" in key or "gram_matri" in key}
     axes = {m.name: m.step_metric for m in wandb_records(tmp_path, "metric") if not m.glob_name}
-    assert {"probe-gram_matrix", "probe-representation/a/offdiag_mean"} <= ours
+    assert {"probe-gram_matrix", "probe-representation/teacher_cls_token/spread"} <= ours
+    assert "probe-representation/a/offdiag_mean" in ours
     assert {axes.get(key) for key in ours} == {AXIS}
     assert not wandb_records(tmp_path, "artifact")
 
