@@ -75,7 +75,9 @@ def _diagnose(arguments: argparse.Namespace) -> None:
     ever = arguments.ever
     with errors_in_a_line():
         states = _states(arguments.fail_on, ever)
-        watched, remarks = diagnose(arguments.directories, dict(arguments.thresholds))
+        watched, remarks = diagnose(
+            arguments.directories, dict(arguments.thresholds), strict=bool(states)
+        )
     failed = [(found, title(one)) for one in watched if (found := one.among(states, ever))]
     with suppress(BrokenPipeError) if failed else nullcontext():  # the code is for others
         if arguments.json:

@@ -48,13 +48,17 @@ class Watched:
 
 
 def diagnose(
-    directories: Sequence[Path], thresholds: Mapping[str, float] | None = None
+    directories: Sequence[Path],
+    thresholds: Mapping[str, float] | None = None,
+    *,
+    strict: bool = False,
 ) -> tuple[list[Watched], list[str]]:
     """Go through the events of runs as a callback did while they were made.
 
     Args:
         directories: Those of runs, or any that hold an ``events.jsonl`` somewhere below.
         thresholds: Values other than their defaults, by name.
+        strict: Whether a run that cannot be read is an error beside others that can.
 
     Returns:
         All that was watched, and what could not be read.
@@ -69,14 +73,14 @@ def diagnose(
         raise ReportError(str(error)) from None
     watched, remarks = [], []
     for directory in directories:
-        found, trouble = _of_run(directory, thresholds)
+        found, trouble = _of_run(directory, thresholds, strict)
         watched += found
         remarks += trouble
     return watched, remarks
 
 
 def _of_run(
-    directory: Path, thresholds: Mapping[str, float] | None
+    directory: Path, thresholds: Mapping[str, float] | None, strict: bool
 ) -> tuple[list[Watched], list[str]]:
     _, files, remarks = search(directory, "a run")
     if not files:
@@ -88,8 +92,10 @@ def _of_run(
     for file in files:
         try:
             histories, problems = read_watched(file)
-        except OSError as error:  # others' are told nevertheless
+        except OSError as error:
             remarks.append(f"{plain(file)} cannot be read ({error.strerror})")
+            if strict:
+                raise ReportError(remarks[-1]) from None
             continue
         watched += [_watched(directory, file, history, thresholds) for history in histories]
         remarks += [f"{plain(file.parent)}: {problem}" for problem in problems]

@@ -330,6 +330,9 @@ class TestWhatIsOdd:
 
         assert "healthy" in out
         assert f"remark: {moved} cannot be read (No such file or directory)\n" in out
+        with pytest.raises(SystemExit) as ended:  # what was not read may be what is looked for
+            said("--fail-on", "alarm")
+        assert ended.value.code == 2
 
     def test_events_without_numbers(self, run: JobDir, said: Callable[..., str]) -> None:
         run.skip(10, 20, reason="missing_key; rank 0").skip(30)
