@@ -17,6 +17,9 @@ _KEEP = (
     "gram/files=run"
 )
 
+_NAMED = 5
+"""Problems that an error names."""
+
 
 class NoEventError(ReportError):
     """There is no event, or not yet."""
@@ -75,7 +78,9 @@ def load_runs(directories: Sequence[Path], most: int | None = None) -> tuple[lis
 
 def no_event(problems: Sequence[str]) -> NoEventError:
     """What to raise where nothing has an event, with what else is known of that."""
-    return NoEventError("; ".join([f"There is no event to show. {_KEEP}", *problems]))
+    said = [*problems[:_NAMED], *[f"and {len(problems) - _NAMED} more"] * (len(problems) > _NAMED)]
+    nothing = f"There is no event to show. {_KEEP}"
+    return NoEventError(f"{'; '.join(said)}. {nothing}" if said else nothing)
 
 
 def _find(directories: Sequence[Path]) -> tuple[list[Job], list[str]]:

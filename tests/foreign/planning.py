@@ -96,13 +96,13 @@ def plan(text: str, before: str = SWEEP) -> tuple[Any, ...] | None:
         return _owner("train.py"), before, re.sub(r"multirun/\S*", "multirun/*/*", text)
     if words[0] == "gramscope" and "--watch" in words:
         return None
-    if words[:2] == ["gramscope", "compare"] and "outputs/some" in text:
+    if words[0] == "gramscope" and "outputs/some outputs/some" in text:
         both = text.replace("outputs/some outputs/some", "outputs/*/*")
         return _owner("train.py"), RUN, OTHER_RUN, both
     if words[0] == "gramscope" and "outputs/some" in text:
         return _owner("train.py"), RUN, text.replace("outputs/some", "outputs/*/*")
     if words[0] == "gramscope":
-        alone = words[-1] in ("sweep-report", "diagnose", "show", "compare")
+        alone = len(words) == 2 and words[1] not in ("presets", "--help")
         return None, f"{text} --help" if alone else text
     if words[:2] == ["pip", "list"]:
         return None, text.replace("pip", PIP, 1)
