@@ -95,5 +95,6 @@ def _picture(history: History, step: int) -> dict[str, Any]:
         "world": event.world_size,
         "captions": [[n, with_ceiling(n, event.metrics)] for n in headlines[:_CAPTIONS]],
         "remark": event.reason or "",
+        "labelled": matrix.label is not None,
         "data": picture(matrix, *gram_of(matrix, history.role)),
     }

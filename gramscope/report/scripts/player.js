@@ -8,6 +8,8 @@ class Player {
     this.order = document.getElementById("order");
     this.colours = document.getElementById("colours");
     this.button = document.getElementById("play");
+    const labelled = panels.some((panel) => panel.frames.some((frame) => frame.labelled));
+    this.order.querySelector("[value=label]").disabled = !labelled;
     this.slider.max = this.steps.length - 1;
     this.slider.closest(".controls").hidden = this.steps.length < 2;
     this.recall();
@@ -25,10 +27,10 @@ class Player {
   // Where the page was when its address was copied, or it loaded itself again; else at the end.
   recall() {
     const asked = new URLSearchParams(location.hash.slice(1));
-    this.order.value = asked.get("order") ?? this.order.dataset.first ?? "rank";
-    if (!this.order.value) this.order.value = "rank";
-    this.colours.value = asked.get("colours") ?? "fixed";
-    if (!this.colours.value) this.colours.value = "fixed";
+    for (const [select, first] of [[this.order, "rank"], [this.colours, "fixed"]]) {
+      select.value = asked.get(select.id) ?? first;
+      if (!select.value) select.value = first; // no such choice
+    }
     this.select(asked.has("step") ? Number(asked.get("step")) : Infinity);
   }
 
