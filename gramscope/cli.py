@@ -7,12 +7,13 @@ import os
 import sys
 from collections.abc import Sequence
 
+import gramscope.analyze.command
 import gramscope.config.command
 import gramscope.report.command
 
 __all__ = ["main"]
 
-_COMMANDS = (gramscope.config.command, gramscope.report.command)
+_COMMANDS = (gramscope.config.command, gramscope.report.command, gramscope.analyze.command)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,0 +1,61 @@
+"""Events of files on disk, as a run keeps them, and the page of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from gramscope.events import Event
+from gramscope.events.files import EVENTS_FILE, append_event, stem, write_atomically
+from gramscope.report.files import ReportError
+
+__all__ = ["keep", "place", "write_page"]
+
+
+@contextmanager
+def place(save_dir: Path | None, name: str) -> Iterator[Path]:
+    """Where events go: a directory that stays, or one that does not.
+
+    Args:
+        save_dir: That stays; ``None``: none.
+        name: What the page is to call what is in the other one.
+
+    Raises:
+        ReportError: If there are events already.
+    """
+    if save_dir is not None:
+        if (save_dir / EVENTS_FILE).exists():
+            raise ReportError(f"{save_dir} holds events already; choose another --save-dir")
+        yield save_dir
+        return
+    with TemporaryDirectory(prefix="gramscope-") as directory:
+        yield Path(directory) / name
+
+
+def keep(directory: Path, events: Sequence[Event]) -> None:
+    """Write events with their matrices.
+
+    Raises:
+        ReportError: If they cannot be written.
+    """
+    try:
+        for event in events:
+            if event.matrix is not None:
+                path = stem(directory, event.log_key, event.step).with_suffix(".npz")
+                write_atomically(path, event.matrix.npz())
+            append_event(directory, event)
+    except OSError as error:
+        raise ReportError(f"{directory} cannot be written ({error.strerror})") from None
+
+
+def write_page(directory: Path, output: Path) -> list[str]:
+    """Write the page of the events in a directory; what it lacks.
+
+    Raises:
+        ReportError: If it cannot be written.
+    """
+    from gramscope.report.run_report import run_report
+
+    return list(run_report([directory], output))
