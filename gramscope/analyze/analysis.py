@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from gramscope.analyze.course import Sign, judge, said, signs, steps_of
-from gramscope.analyze.keeping import keep, place, write_page
-from gramscope.analyze.looking import Asked, Looked, Subject, find, look
+from gramscope.analyze.finding import Asked, Subject, find
+from gramscope.analyze.keeping import keep_lines, keep_matrix, place, write_page
+from gramscope.analyze.looking import Looked, look
 from gramscope.diagnosis import State
 from gramscope.report.files import ReportError
 
@@ -57,17 +58,20 @@ def analyze(
     _require_alike(subjects)
     steps = steps_of(paths)
     samples = min(asked.samples, *(subject.rows for subject in subjects))
-    name = _name(subjects)
+    name, kept = _name(subjects), page is not None or save_dir is not None
     with place(save_dir, paths[0].stem) as directory:  # first: what it raises is known at once
         in_order = sorted(zip(steps.of, subjects, strict=True), key=lambda pair: pair[0])
-        looks = [look(subject, step, name, samples) for step, subject in in_order]
+        looks = []
+        for step, subject in in_order:
+            looks.append(look(subject, step, name, samples))
+            keep_matrix(directory if kept else None, looks[-1].event)
         events = [one.event for one in looks]
         judge(events, steps)
         last = events[-1]
         state = last.state or State("warming_up", last.step)
         found = Analysis(looks, state, signs(last.metrics, state), page, save_dir)
-        if page is not None or save_dir is not None:
-            keep(directory, events)
+        if kept:
+            keep_lines(directory, events)
         if page is not None:
             found.remarks += write_page(directory, page)
     return found
@@ -132,5 +136,5 @@ def _as_json(one: Looked) -> dict[str, Any]:
         "metrics": event.metrics,
         "absent": event.absent,
         "diagnosis": event.diagnosis,
-        "remarks": [*one.remarks, *([event.reason] if event.reason else [])],
+        "remarks": one.remarks,
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gramscope.report.commands import errors_in_a_line
 
 if TYPE_CHECKING:
-    from gramscope.analyze.looking import Asked
+    from gramscope.analyze.finding import Asked
 
 __all__ = ["add"]
 
@@ -71,6 +71,7 @@ def _add_what(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--pool",
         metavar="HOW",
+        type=_pool,
         help="what is a row of [N, T, D] or [N, C, H, W]: cls, mean, gap, flatten, or the index of "
         "a token",
     )
@@ -96,6 +97,17 @@ def _add_output(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print JSON, for machines")
 
 
+def _pool(text: str) -> str | int:
+    if text in ("cls", "mean", "gap", "flatten"):
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected cls, mean, gap, flatten or the index of a token, but got {text!r}"
+        ) from None
+
+
 def _samples(text: str) -> int:
     if not text.isdecimal() or not 2 <= int(text) <= _MOST:
         raise argparse.ArgumentTypeError(
@@ -118,7 +130,7 @@ def _analyze(arguments: argparse.Namespace) -> None:
 
 
 def _asked(arguments: argparse.Namespace) -> Asked:
-    from gramscope.analyze.looking import Asked
+    from gramscope.analyze.finding import Asked
     from gramscope.config.views import Views
     from gramscope.report.files import ReportError
 

@@ -21,6 +21,9 @@ _ONE = (
     "Nothing is wrong that one look can show. Whether features have collapsed is seen against "
     "what they were: give files of earlier steps as well."
 )
+_IN_THE_DATA = (
+    "One look cannot tell whether the data are so, or what made the features has made them so."
+)
 _SEVERAL = (
     "Nothing is wrong that {n} looks can show. To be called healthy, features have to be seen to "
     f"move: over {THRESHOLDS['settle_events'].default:g} files, or with --views."
@@ -53,7 +56,7 @@ class Sign:
 
 
 def steps_of(paths: Sequence[Path]) -> Steps:
-    """The number in each file's name where each has another one, the last such; else their count."""
+    """The number in each file's name where each has another, the last such; else a count."""
     found = [re.findall(r"\d+", path.stem) for path in paths]
     if len(paths) > 1 and len({*map(len, found)}) == 1:
         for place in reversed(range(len(found[0]))):
@@ -86,6 +89,8 @@ def said(state: State, looks: int) -> str:
     """What a state says of files."""
     if state.name == "warming_up":
         return _ONE if looks == 1 else _SEVERAL.format(n=looks)
+    if looks == 1 and state.name in ("duplicates", "views_identical"):
+        return f"{state.sentence} {_IN_THE_DATA}"
     return state.sentence
 
 

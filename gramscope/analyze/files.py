@@ -13,6 +13,7 @@ from gramscope.analyze.formats.parquet_files import parquet_file
 from gramscope.analyze.formats.safetensors_files import safetensors_file
 from gramscope.analyze.formats.text_tables import text_table
 from gramscope.analyze.formats.torch_files import torch_file
+from gramscope.picture.names import plain as short
 from gramscope.report.files import ReportError
 
 __all__ = ["FORMATS", "choose_features", "open_file"]
@@ -107,7 +108,7 @@ def _of_a_kind(arrays: Mapping[str, Array], names: Iterable[str]) -> list[str]:
 
 
 def _list(arrays: Mapping[str, Array]) -> str:
-    shown = [f"{name} {array}".strip() for name, array in arrays.items()]
+    shown = [f"{name and short(name, 60)} {array}".strip() for name, array in arrays.items()]
     more = len(shown) - _LISTED
     return ", ".join(shown[:_LISTED]) + (f" and {more} more" if more > 0 else "")
 

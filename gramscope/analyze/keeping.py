@@ -11,7 +11,7 @@ from gramscope.events import Event
 from gramscope.events.files import EVENTS_FILE, append_event, stem, write_atomically
 from gramscope.report.files import ReportError
 
-__all__ = ["keep", "place", "write_page"]
+__all__ = ["keep_lines", "keep_matrix", "place", "write_page"]
 
 
 @contextmanager
@@ -34,18 +34,38 @@ def place(save_dir: Path | None, name: str) -> Iterator[Path]:
         yield Path(directory) / name
 
 
-def keep(directory: Path, events: Sequence[Event]) -> None:
-    """Write events with their matrices.
+def keep_matrix(directory: Path | None, event: Event) -> None:
+    """Write an event's matrix, and let go of it: of many files there is one in memory at a time.
+
+    Args:
+        directory: Where to; ``None``: nowhere.
+        event: Of the matrix.
 
     Raises:
-        ReportError: If they cannot be written.
+        ReportError: If it cannot be written.
     """
-    try:
+    matrix, event.matrix = event.matrix, None
+    if directory is not None and matrix is not None:
+        path = stem(directory, event.log_key, event.step).with_suffix(".npz")
+        with _writing(directory):
+            write_atomically(path, matrix.npz())
+
+
+def keep_lines(directory: Path, events: Sequence[Event]) -> None:
+    """Write the account of events.
+
+    Raises:
+        ReportError: If it cannot be written.
+    """
+    with _writing(directory):
         for event in events:
-            if event.matrix is not None:
-                path = stem(directory, event.log_key, event.step).with_suffix(".npz")
-                write_atomically(path, event.matrix.npz())
             append_event(directory, event)
+
+
+@contextmanager
+def _writing(directory: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ReportError(f"{directory} cannot be written ({error.strerror})") from None
 

@@ -18,6 +18,10 @@ from gramscope.report.terminal import terminal
 __all__ = ["print_analysis"]
 
 _MOST_COLUMNS = 5
+_REMEDIES = {
+    "labels are not known": " (--labels)",
+    "views of samples are not known": " (--views)",
+}
 
 
 def print_analysis(found: Analysis) -> None:
@@ -32,13 +36,13 @@ def print_analysis(found: Analysis) -> None:
 
 
 def _read(one: Looked) -> Iterator[Text]:
-    subject, event = one.subject, one.event
+    subject = one.subject
     what = " ".join(filter(None, [str(subject.path), subject.name, str(subject.array)]))
     yield _text(what, "bold")
     every = "all" if one.chosen == subject.rows else f"{one.chosen} of"
     how = "" if one.chosen == subject.rows else ", evenly spread; the others were not looked at"
     yield _text(f"  {every} {subject.rows} rows{how}")
-    for remark in [*one.remarks, *([event.reason] if event.reason else [])]:
+    for remark in one.remarks:
         yield _text(f"  {remark}")
 
 
@@ -84,9 +88,8 @@ def _state(found: Analysis) -> Iterator[Text]:
 
 
 def _rest(found: Analysis) -> Iterator[Text]:
-    absent = found.looks[-1].event.absent
-    for why, names in absent.items():
-        yield _text(f"  not there {', '.join(names)}: {why}")
+    for why, names in found.looks[-1].event.absent.items():
+        yield _text(f"  not there {', '.join(names)}: {why}{_REMEDIES.get(why, '')}")
     yield _text("")
     for remark in found.remarks:
         yield _text(f"remark: {remark}")

@@ -107,7 +107,7 @@ class _Columns(Array):
     def __init__(self, table: _Table, places: Sequence[int]) -> None:
         self._table, self._places = table, places
         self.shape = (table.length, len(places))
-        self.dtype, self.kind = "text", "floats"
+        self.dtype, self.kind = "numbers", "floats"
 
     def rows(self, index: Index) -> Tensor:
         number = self._table.number
