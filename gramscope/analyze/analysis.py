@@ -93,7 +93,7 @@ def _name(subjects: Sequence[Subject]) -> str:
     start = subjects[0].path.stem
     if len(subjects) > 1:
         start = re.split(r"[\W_]*\d", start)[0]
-    return " ".join(filter(None, [start, subjects[0].name])) or "features"
+    return " ".join(dict.fromkeys(filter(None, [start, subjects[0].name]))) or "features"
 
 
 def as_json(found: Analysis) -> dict[str, Any]:

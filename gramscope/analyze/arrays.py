@@ -16,12 +16,24 @@ import torch
 
 from gramscope.report.files import ReportError
 
-__all__ = ["Array", "Contents", "Index", "Kind", "kind_of", "needed", "reading", "tensor_of"]
+__all__ = [
+    "Array",
+    "Contents",
+    "Index",
+    "Kind",
+    "kind_of",
+    "needed",
+    "reading",
+    "tensor_of",
+    "unmapped",
+]
 
 Index = npt.NDArray[np.int64]
 """Positions of rows, in ascending order."""
 
 Kind = Literal["floats", "integers", "booleans", "texts", "objects", "others"]
+
+_MAPPED = 64
 
 _KINDS: dict[str, Kind] = {
     "f": "floats",
@@ -81,6 +93,20 @@ def tensor_of(array: npt.NDArray[Any]) -> torch.Tensor:
     if array.dtype.kind == "u" and array.dtype.itemsize > 1:  # torch hardly knows these
         return torch.from_numpy(array.astype(np.int64))
     return torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("="), order="C"))
+
+
+def unmapped(index: Index, read: Callable[[Index], torch.Tensor]) -> torch.Tensor:
+    """Rows of a mapped file, a few at a time.
+
+    What a row touches of the map, up to megabytes around it, counts as memory of the process until
+    the map is given up.
+
+    Args:
+        index: ``[k]``, which rows.
+        read: Maps the file, copies some rows, and gives up the map.
+    """
+    parts = [read(index[i : i + _MAPPED]) for i in range(0, len(index), _MAPPED)]
+    return torch.cat(parts)
 
 
 def needed(module: str, suffix: str) -> Any:

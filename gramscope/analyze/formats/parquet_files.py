@@ -16,6 +16,7 @@ __all__ = ["parquet_file"]
 
 _BATCH = 4096
 """Rows that are in memory at a time."""
+_BUFFER = 1 << 20
 
 
 def parquet_file(path: Path) -> Contents:
@@ -24,7 +25,10 @@ def parquet_file(path: Path) -> Contents:
     Raises:
         ReportError: If the library is not installed.
     """
-    file = needed("pyarrow.parquet", path.suffix).ParquetFile(path, memory_map=True)
+    # A map of the file, and what is read ahead of it, would count as memory of the process.
+    file = needed("pyarrow.parquet", path.suffix).ParquetFile(
+        path, buffer_size=_BUFFER, pre_buffer=False
+    )
     columns = {field.name: _column(path, file, field) for field in file.schema_arrow}
     return Contents(columns, lambda names: _Scalars(path, file, names))
 
