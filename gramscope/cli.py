@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+import gramscope.analyze.command
 import gramscope.config.command
 import gramscope.report.compare.command
 import gramscope.report.diagnose.command
@@ -23,6 +24,7 @@ _COMMANDS = (
     gramscope.report.compare.command,
     gramscope.report.diagnose.command,
     gramscope.report.sweep.command,
+    gramscope.analyze.command,
 )
 
 

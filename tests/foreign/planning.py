@@ -31,6 +31,19 @@ SWEEP = (
 # A run that `gramscope diagnose` and `gramscope show` can be tried on, and one to compare it with.
 RUN = "python train.py +callbacks=gram gram/files=run callbacks.gram.log_every_n_steps=1"
 OTHER_RUN = f"{RUN} callbacks.gram.max_samples=64"
+# Files that `gramscope analyze` can be tried on.
+FEATURES = '''python -c "
+import numpy as np, pyarrow as pa, pyarrow.parquet as pq
+rng = np.random.default_rng(0)
+z, y = rng.normal(size=(120, 8)), rng.integers(0, 3, 120)
+np.save('features.npy', z), np.save('classes.npy', y), np.savez('embeddings.npz', z=z, y=y)
+[np.save(f'features_step_{step}.npy', z + step / 1000) for step in (100, 200, 300)]
+names = ['image', 'species', *(f'z{i}' for i in range(8))]
+rows = [[f'{i}.png', y[i], *z[i]] for i in range(120)]
+table = pa.table({name: column for name, column in zip(names, zip(*rows))})
+pq.write_table(table.append_column('embedding', pa.array(list(z))), 'embeddings.parquet')
+open('table.csv', 'w').writelines(','.join(map(str, row)) + chr(10) for row in [names, *rows])
+"'''
 # Of the bundled job only composed: no test machine is sure to have these.
 COMPOSED = re.compile(r"--cfg job|trainer=(gpu|ddp)\b|launch=slurm\b|mode=online|address=auto")
 # The bundled job as small as it gets.
@@ -101,6 +114,8 @@ def plan(text: str, before: str = SWEEP) -> tuple[Any, ...] | None:
         return _owner("train.py"), RUN, OTHER_RUN, both
     if words[0] == "gramscope" and "outputs/some" in text:
         return _owner("train.py"), RUN, text.replace("outputs/some", "outputs/*/*")
+    if words[:2] == ["gramscope", "analyze"] and len(words) > 2:
+        return None, FEATURES, text
     if words[0] == "gramscope":
         alone = len(words) == 2 and words[1] not in ("presets", "--help")
         return None, f"{text} --help" if alone else text
