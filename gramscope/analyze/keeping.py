@@ -76,6 +76,6 @@ def write_page(directory: Path, output: Path) -> list[str]:
     Raises:
         ReportError: If it cannot be written.
     """
-    from gramscope.report.run_report import run_report
+    from gramscope.report.run.report import run_report
 
     return list(run_report([directory], output))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from gramscope.report.run_report import run_report
+from gramscope.report.run.report import run_report
 from gramscope.report.runs import NoEventError
 from project.job.shell import short
 

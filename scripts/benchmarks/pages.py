@@ -26,7 +26,7 @@ from gramscope.events.files import append_event, stem, write_atomically
 from gramscope.events.matrix import OfRole
 from gramscope.metrics import gram_matrix
 from gramscope.picture.renderer import Renderer
-from gramscope.report.run_report import run_report
+from gramscope.report.run.report import run_report
 from tests.browser import browser
 
 KEY = "gram_matrix"

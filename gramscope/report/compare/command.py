@@ -113,7 +113,7 @@ def _print(comparison: Comparison, found: list[Worse], as_json: bool) -> None:
 
 def _write(directories: list[Path], output: Path, as_json: bool) -> None:
     from gramscope.report.files import plain
-    from gramscope.report.run_report import run_report
+    from gramscope.report.run.report import run_report
 
     for remark in run_report(directories, output):
         print(f"gramscope: {plain(remark)}", file=sys.stderr)

@@ -62,7 +62,7 @@ def _report(arguments: argparse.Namespace) -> None:
 
 
 def _usual(directories: list[Path]) -> Path:
-    from gramscope.report.run_report import RUN_PAGE
+    from gramscope.report.run.report import RUN_PAGE
 
     return (directories[0] if len(directories) == 1 else Path()) / RUN_PAGE
 
@@ -70,7 +70,7 @@ def _usual(directories: list[Path]) -> Path:
 def _write(directories: list[Path], output: Path) -> None:
     """Write the page, and say where it is and what it lacks."""
     from gramscope.report.files import plain
-    from gramscope.report.run_report import run_report
+    from gramscope.report.run.report import run_report
 
     for remark in run_report(directories, output):
         print(f"gramscope: {remark}", file=sys.stderr)

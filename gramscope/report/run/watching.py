@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gramscope.report.files import ReportError, plain, search
-from gramscope.report.run_report import run_report
+from gramscope.report.run.report import run_report
 from gramscope.report.runs import NoEventError
 
 __all__ = ["watch"]

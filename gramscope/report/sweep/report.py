@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from gramscope.events.files import write_atomically
 from gramscope.report.files import ReportError, plain
-from gramscope.report.run_report import RUN_PAGE, run_report
+from gramscope.report.run.report import RUN_PAGE, run_report
 from gramscope.report.runs import NoEventError
 from gramscope.report.sweep.grid import Grid, draw_grid
 from gramscope.report.sweep.page import render_page
