@@ -13,9 +13,10 @@ from tests.browser import browser
 from tests.gramscope.report.run.opened import Opened
 
 
-@pytest.fixture(scope="session")
+# Not longer: as long as it is driven, nothing else in the process can run an event loop.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """One for all tests of a process."""
+    """One for all tests of a file."""
     with browser() as started:
         yield started
 
