@@ -33,7 +33,7 @@ Index = npt.NDArray[np.int64]
 
 Kind = Literal["floats", "integers", "booleans", "texts", "objects", "others"]
 
-_MAPPED = 64
+_MAPPED = 16
 
 _KINDS: dict[str, Kind] = {
     "f": "floats",

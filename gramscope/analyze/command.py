@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["add"]
 
 _SAMPLES = 2048
-_MOST = 8192  # rows: the matrix of so many takes 256 MB, and some more while it is measured
+_MOST = 8192  # rows: 2 GB while they are measured
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
