@@ -57,10 +57,14 @@ class Terminal:
     def until(self, *texts: str, colours: bool = False) -> str:
         """What is on it once all of some texts are."""
         deadline = time.monotonic() + _PATIENCE_S
-        while not all(text in self.screen() for text in texts):
+        while not all(text in self._read() for text in texts):
             assert time.monotonic() < deadline, f"{texts} not in:\n{self.screen()}"
             time.sleep(0.1)
         return self.screen(colours=colours)
+
+    def _read(self) -> str:
+        """The screen, and what it says where lines are too short for it."""
+        return f"{(screen := self.screen())} {' '.join(screen.split())}"
 
     def resize(self, width: int, height: int) -> None:
         """Have another size."""
