@@ -77,6 +77,15 @@ def test_several_files_are_a_course_in_the_order_of_their_steps(said: Said) -> N
     assert watched.history.title == "z_step"
 
 
+def test_a_file_ends_a_state_as_it_begins_one(said: Said) -> None:
+    np.save("1.npy", CLOUD * np.nan)
+    np.save("2.npy", CLOUD)
+
+    files = said("1.npy", "2.npy")["files"]
+
+    assert [one["diagnosis"] for one in files] == ["non_finite", "warming_up"]
+
+
 def test_of_all_files_as_many_rows_are_taken_as_the_smallest_has(said: Said) -> None:
     np.save("a.npy", CLOUD)
     np.save("b.npy", CLOUD[:50])

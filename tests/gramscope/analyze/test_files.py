@@ -109,11 +109,12 @@ def test_views_of_a_sample_stay_together(layout: str, said: Said) -> None:
     second = first + 0.5 * rng.normal(size=first.shape)
     stacked = layout == "stacked"
     rows = np.concatenate([first, second]) if stacked else np.stack([first, second], 1)
-    np.save("z.npy", rows.reshape(-1, 6))
+    lines = [",".join(map(str, row)) for row in rows.reshape(-1, 6).tolist()]
+    Path("z.csv").write_text("\n".join(lines))
     np.save("id.npy", [f"s{i}" for i in range(90)])
 
     found = said(
-        *("z.npy", "--views", 2, "--layout", layout, "--ids", "id.npy"),
+        *("z.csv", "--views", 2, "--layout", layout, "--ids", "id.npy"),
         *("--samples", 60, "--save-dir", "kept"),
     )
 
