@@ -73,7 +73,7 @@ def analyze(
         if kept:
             keep_lines(directory, events)
         if page is not None:
-            found.remarks += write_page(directory, page)
+            found.remarks += write_page(directory, page, paths)
     return found
 
 

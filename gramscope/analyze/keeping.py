@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from gramscope.events import Event
 from gramscope.events.files import EVENTS_FILE, append_event, stem, write_atomically
-from gramscope.report.files import ReportError
+from gramscope.report.files import ReportError, plain
 
 __all__ = ["keep_lines", "keep_matrix", "place", "write_page"]
 
@@ -70,12 +70,12 @@ def _writing(directory: Path) -> Iterator[None]:
         raise ReportError(f"{directory} cannot be written ({error.strerror})") from None
 
 
-def write_page(directory: Path, output: Path) -> list[str]:
-    """Write the page of the events in a directory; what it lacks.
+def write_page(directory: Path, output: Path, files: Sequence[Path]) -> list[str]:
+    """Write the page of the events in a directory, which are of some files; what it lacks.
 
     Raises:
         ReportError: If it cannot be written.
     """
     from gramscope.report.run.report import run_report
 
-    return list(run_report([directory], output))
+    return run_report([directory], output, files=[plain(file) for file in files])

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib import resources
 from typing import Any
 
 from markupsafe import Markup
@@ -26,7 +26,7 @@ from gramscope.report.runs import Run
 __all__ = ["Link", "render_page"]
 
 _SCRIPTS = ("data", "colours", "heatmap", "spectrum", "player", "charts", "page")
-_CHARTS = files("gramscope.report") / "vendor"
+_CHARTS = resources.files("gramscope.report") / "vendor"
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ def render_page(
     remarks: Sequence[str],
     links: Sequence[Link] = (),
     refresh_s: float | None = None,
+    files: Sequence[str] = (),
 ) -> str:
     """The page as HTML.
 
@@ -53,6 +54,7 @@ def render_page(
         remarks: What could not be read, or was left out.
         links: To other pages.
         refresh_s: After how many seconds it loads itself again; ``None``: never.
+        files: What the features are from, where that is no run.
     """
     shown = [pictures(panel) for panel in panels]
     script = _script()
@@ -60,7 +62,8 @@ def render_page(
         templates()
         .get_template("run.html")
         .render(
-            title=", ".join(run.name for run in runs),
+            title=", ".join(files or [run.name for run in runs]),
+            files=files,
             runs=runs,
             panels=panels,
             # Of more than two, nobody could say which with which.
@@ -97,7 +100,7 @@ def _made(panels: Sequence[Panel]) -> str:
 
 def _script() -> str:
     parts = [(_CHARTS / "uPlot.iife.min.js").read_text()]
-    scripts = files("gramscope.report") / "scripts"
+    scripts = resources.files("gramscope.report") / "scripts"
     parts += [(scripts / f"{name}.js").read_text() for name in _SCRIPTS]
     return "\n".join(parts)
 

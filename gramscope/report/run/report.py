@@ -23,7 +23,10 @@ _SWEEP_PAGE = "sweep_report.html"
 
 
 def run_report(
-    directories: Sequence[Path], output: Path, refresh_s: float | None = None
+    directories: Sequence[Path],
+    output: Path,
+    refresh_s: float | None = None,
+    files: Sequence[str] = (),
 ) -> list[str]:
     """Write a page of some runs that kept their events.
 
@@ -31,6 +34,7 @@ def run_report(
         directories: Those of the runs, or any with runs below them.
         output: Where the page goes.
         refresh_s: After how many seconds the page loads itself again; ``None``: never.
+        files: What the features are from, where that is no run.
 
     Returns:
         What could not be read, or was left out of the page.
@@ -43,7 +47,7 @@ def run_report(
     runs, problems = load_runs(directories, MOST_RUNS)
     panels, remarks = panels_of(runs, BUDGET)
     remarks = [*problems, *remarks]
-    page = render_page(runs, panels, remarks, [*_links(runs, output)], refresh_s)
+    page = render_page(runs, panels, remarks, [*_links(runs, output)], refresh_s, files)
     try:
         write_atomically(output, page.encode())
     except OSError as error:

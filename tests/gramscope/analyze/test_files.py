@@ -200,6 +200,7 @@ def test_a_page_is_written(said: Said) -> None:
     assert found["page"] == "page.html"
     assert "label_agreement" in page
     assert "one look" in page
+    assert f"Features from files: {file}" in page
 
 
 @pytest.mark.parametrize(("suffix", "library"), [("parquet", "pyarrow"), ("safetensors",) * 2])
