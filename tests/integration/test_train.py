@@ -246,6 +246,22 @@ class TestGram:
         said = capsys.readouterr().out
         assert "monitor" in said
         assert re.search("pictures +gram", said)
+        assert re.search(r"report +report\.html \(open it in a browser\)", said)
+        assert "data-pictures" in (tmp_path / "report.html").read_text()
+
+    def test_the_page_can_be_left_out_and_may_fail(
+        self, job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        few = ["logger=csv", "+callbacks=gram", "gram/frequency=often", "gram/samples=small"]
+        job(*few, "report=null", f"output_dir={tmp_path}/without")
+        without = capsys.readouterr().out
+        (tmp_path / "file").touch()
+        job(*few, "report=file/report.html", f"output_dir={tmp_path}/failed")
+
+        assert "report" not in without
+        said = capsys.readouterr().out
+        assert re.search("report +not written: .*file/report.html cannot be written", said)
+        assert re.search("finished +after 20 optimizer steps", said)
 
     def test_a_save_dir_of_its_own_is_left_alone(self, job: Job, tmp_path: Path) -> None:
         job(
