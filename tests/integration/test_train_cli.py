@@ -36,6 +36,7 @@ def test_ctrl_c_ends_cleanly_with_everything_so_far(run: Run) -> None:
         "checkpoints/step_00000012.ckpt",
         "csv/hparams.yaml",
         "csv/metrics.csv",
+        "report.html",
         "train.log",
     ]
 
@@ -66,6 +67,7 @@ def test_a_sweep_of_jobs_on_two_processes_keeps_them_apart(run: Run) -> None:
             "checkpoints/last.ckpt",
             "csv/hparams.yaml",
             "csv/metrics.csv",
+            "report.html",
             "train.log",
             "train_ddp_process_1.log",
         ]

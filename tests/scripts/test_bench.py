@@ -61,7 +61,17 @@ def test_without_a_name_it_lists_the_benchmarks() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     usage, *lines = done.stdout.splitlines()
     assert usage.startswith("usage: scripts/bench NAME")
-    names = ["diagnosis", "digits", "faults", "gather", "overhead", "render", "samples", "startup"]
+    names = [
+        "diagnosis",
+        "digits",
+        "faults",
+        "gather",
+        "overhead",
+        "pages",
+        "render",
+        "samples",
+        "startup",
+    ]
     assert [line.split()[0] for line in lines] == names
     assert all(line.endswith(".") and '"' not in line for line in lines)
 
