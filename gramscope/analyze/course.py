@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gramscope.diagnosis import NUMBERS, THRESHOLDS, Evidence, State
 from gramscope.events import Event
@@ -30,7 +30,7 @@ _SEVERAL = (
 )
 
 # What is a sign by itself: a number, the side that is bad, and from where on.
-_SIGNS = (
+_SIGNS: tuple[tuple[str, Literal["below", "above"], float], ...] = (
     ("spread", "below", 0.02),
     ("participation_ratio", "below", THRESHOLDS["line_rank"].default),
     ("duplicate_share", "above", THRESHOLDS["duplicates"].default),
@@ -98,7 +98,7 @@ def signs(metrics: Mapping[str, float], state: State) -> list[Sign]:
     """Which numbers are at their bad end, whatever they were before, that no state rests on."""
     known = {evidence.number for evidence in state.evidence}
     return [
-        Sign(Evidence(name, metrics[name], side, limit), NUMBERS[name].why)  # type: ignore[arg-type]
+        Sign(Evidence(name, metrics[name], side, limit), NUMBERS[name].why)
         for name, side, limit in _SIGNS
         if name in metrics
         and name not in known

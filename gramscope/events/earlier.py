@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gramscope.events.event import Event
-from gramscope.events.files import EVENTS_FILE, directory_of, files_of_steps, write_atomically
+from gramscope.events.files import (
+    EVENTS_FILE,
+    directory_of,
+    event_of,
+    files_of_steps,
+    write_atomically,
+)
 
 __all__ = ["EARLIER", "Room", "make_room"]
 
@@ -68,13 +74,7 @@ def _read(path: Path) -> list[_Line]:
         texts = path.read_bytes().splitlines(keepends=True)
     except FileNotFoundError:
         return []
-    return [_Line(text, _event(text)) for text in texts]
-
-
-def _event(text: bytes) -> Event | None:
-    with suppress(ValueError):
-        return Event.from_json(text)
-    return None
+    return [_Line(text, event_of(text)) for text in texts]
 
 
 def _after(steps: Sequence[int], first: int, start: int | None) -> int:

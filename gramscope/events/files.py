@@ -14,6 +14,7 @@ from gramscope.events.event import Event
 __all__ = [
     "append_event",
     "directory_of",
+    "event_of",
     "files_of_steps",
     "read_events",
     "stem",
@@ -100,7 +101,7 @@ def read_events(path: Path) -> tuple[list[Event], list[str]]:
     unreadable, problems = 0, []
     with path.open("rb") as file:
         for line in file:
-            if (event := _event(line)) is not None:
+            if (event := event_of(line)) is not None:
                 found.append(event)
             elif line.endswith(b"\n"):
                 unreadable += bool(line.strip())
@@ -112,7 +113,8 @@ def read_events(path: Path) -> tuple[list[Event], list[str]]:
     return found, problems
 
 
-def _event(line: bytes) -> Event | None:
+def event_of(line: bytes) -> Event | None:
+    """The event of a line of the account; ``None`` if it is none."""
     try:
         return Event.from_json(line)
     except ValueError:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
 
-__all__ = ["FOUND", "errors_in_a_line", "seconds"]
+__all__ = ["FOUND", "errors_in_a_line", "seconds", "write_page"]
 
 FOUND = 3
 """Exit code where what was to be looked for is there; 2 is that of bad input."""
@@ -23,6 +25,25 @@ def errors_in_a_line() -> Iterator[None]:
     except ReportError as error:
         sys.stderr.write(f"gramscope: {plain(error)}\n")
         raise SystemExit(2) from None
+
+
+def write_page(directories: Sequence[Path], output: Path, said: TextIO | None = None) -> None:
+    """Write a page of some runs, and say what it lacks and where it is.
+
+    Args:
+        directories: Those of the runs.
+        output: The page.
+        said: Where to say the latter; ``None``: on stdout.
+
+    Raises:
+        ReportError: If there is no event, or the page cannot be written.
+    """
+    from gramscope.report.files import plain
+    from gramscope.report.run.report import run_report
+
+    for remark in run_report(directories, output):
+        sys.stderr.write(f"gramscope: {plain(remark)}\n")
+    (said or sys.stdout).write(f"page  {plain(output)}\n")
 
 
 def seconds(text: str) -> float:

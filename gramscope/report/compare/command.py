@@ -10,7 +10,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gramscope.report.commands import FOUND, errors_in_a_line
+from gramscope.report.commands import FOUND, errors_in_a_line, write_page
 
 if TYPE_CHECKING:
     from gramscope.report.compare.result import Comparison
@@ -91,7 +91,9 @@ def _compare(arguments: argparse.Namespace) -> None:
         _print(comparison, found, arguments.json)
     with errors_in_a_line():
         if arguments.output:
-            _write([run_a.directory, run_b.directory], arguments.output, arguments.json)
+            # JSON is alone on stdout.
+            said = sys.stderr if arguments.json else None
+            write_page([run_a.directory, run_b.directory], arguments.output, said)
     for one in found:
         what = f"{one.key} is worse by {one.by:.3g}, with a tolerance of {one.tolerance:.3g}"
         print(f"gramscope: --fail-on-worse {what}", file=sys.stderr)
@@ -109,12 +111,3 @@ def _print(comparison: Comparison, found: list[Worse], as_json: bool) -> None:
         print(json.dumps({**asdict(comparison), **failed}, indent=2))
     else:
         print_comparison(comparison)
-
-
-def _write(directories: list[Path], output: Path, as_json: bool) -> None:
-    from gramscope.report.files import plain
-    from gramscope.report.run.report import run_report
-
-    for remark in run_report(directories, output):
-        print(f"gramscope: {plain(remark)}", file=sys.stderr)
-    print(f"page  {plain(output)}", file=sys.stderr if as_json else sys.stdout)

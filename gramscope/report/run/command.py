@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from gramscope.report.commands import errors_in_a_line, seconds
+from gramscope.report.commands import errors_in_a_line, seconds, write_page
 
 __all__ = ["add"]
 
@@ -56,7 +55,7 @@ def _report(arguments: argparse.Namespace) -> None:
     output = arguments.output or _usual(directories)
     with errors_in_a_line():
         if arguments.watch is None:
-            _write(directories, output)
+            write_page(directories, output)
         else:
             watch(directories, output, arguments.watch)
 
@@ -65,13 +64,3 @@ def _usual(directories: list[Path]) -> Path:
     from gramscope.report.run.report import RUN_PAGE
 
     return (directories[0] if len(directories) == 1 else Path()) / RUN_PAGE
-
-
-def _write(directories: list[Path], output: Path) -> None:
-    """Write the page, and say where it is and what it lacks."""
-    from gramscope.report.files import plain
-    from gramscope.report.run.report import run_report
-
-    for remark in run_report(directories, output):
-        print(f"gramscope: {remark}", file=sys.stderr)
-    print(f"page  {plain(output)}")

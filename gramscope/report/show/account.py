@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gramscope.events import Event
+from gramscope.events.files import event_of
 from gramscope.report.files import plain
 from gramscope.report.history import Columns, History, columns, gather
 
@@ -90,10 +91,10 @@ class Account:
     def _take(self, data: bytes) -> None:
         *whole, last = data.split(b"\n")
         self._end += len(data) - len(last)
-        read = [_event(line) for line in whole if line.strip()]
+        read = [event_of(line) for line in whole if line.strip()]
         self._unreadable += read.count(None)
         # A line without its end may still be written: it is read again.
-        rest = _event(last) if last.strip() else None
+        rest = event_of(last) if last.strip() else None
         self._cut_off = bool(last.strip()) and rest is None
         self._add(event for event in (*read, rest) if event is not None)
 
@@ -113,10 +114,3 @@ class Account:
             else:
                 history.events = dict(sorted(history.events.items()))
                 self._found[key] = history, columns(history)
-
-
-def _event(line: bytes) -> Event | None:
-    try:
-        return Event.from_json(line)
-    except ValueError:
-        return None

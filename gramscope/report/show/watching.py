@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 
@@ -52,8 +53,8 @@ def _redraw(
     every_s: float,
     cells: int,
 ) -> None:
-    if console.options.ascii_only:
-        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    if console.options.ascii_only and isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             following.look()
