@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Matrix", "MatrixError", "OfRole", "read_matrix"]
+__all__ = ["Matrix", "MatrixError", "OfRole", "Patches", "read_matrix"]
 
 _OF_ROWS = ("rank", "index", "view", "sample", "sample_id", "label")
 
@@ -30,6 +31,26 @@ class OfRole:
     """``[N, N]``, values within −1…1."""
     spectrum: npt.NDArray[np.float32] | None = None
     """As `Matrix.spectrum`."""
+
+
+@dataclass(frozen=True)
+class Patches:
+    """One sample's image and how alike its patches are to one of them."""
+
+    grid: tuple[int, ...]
+    """Patches along each edge of the image, two or three; the last axis is the fastest."""
+    patch: int
+    """The patch that all are compared with."""
+    similarity: npt.NDArray[np.float32]
+    """``[T]``, cosine similarity of every patch with it."""
+    image: npt.NDArray[np.float16] | None = None
+    """``[h, w]`` or ``[d, h, w]``, the image from which they were made, where it is known."""
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """As they are called on disk."""
+        arrays = {"grid": np.array(self.grid, np.int32), "patch": np.array(self.patch, np.int32)}
+        image = {} if self.image is None else {"image": self.image}
+        return {**arrays, "similarity": self.similarity, **image}
 
 
 @dataclass(frozen=True)
@@ -56,6 +77,8 @@ class Matrix:
     """What `gram` is of, where several features were watched in one event."""
     others: dict[str, OfRole] = field(default_factory=dict)
     """By role, the other features of the same rows."""
+    patches: Patches | None = None
+    """Where rows are patches of one sample; `index` then says which of them."""
 
     @property
     def boundaries(self) -> tuple[int, ...]:
@@ -68,6 +91,8 @@ class Matrix:
         """The file's bytes: each attribute, ``roles``, and ``gram_<role>`` of the others."""
         arrays: dict[str, Any] = {"gram": self.gram, "spectrum": self.spectrum}
         arrays.update({name: getattr(self, name) for name in _OF_ROWS})
+        if self.patches is not None:
+            arrays.update(self.patches.arrays())
         if self.role is not None:
             arrays["roles"] = np.array([self.role, *self.others])
         for role, other in self.others.items():
@@ -111,7 +136,22 @@ def read_matrix(file: Path | bytes) -> Matrix:
         spectrum=_spectrum(found, "spectrum"),
         role=roles[0] if roles else None,
         others=others,
+        patches=_patches(found),
     )
+
+
+def _patches(found: dict[str, npt.NDArray[Any]]) -> Patches | None:
+    """What is there of one image, if it is whole."""
+    if not {"grid", "patch", "similarity"} <= found.keys():
+        return None
+    grid, patch = tuple(map(int, found["grid"].flat)), int(found["patch"])
+    similarity, image = np.asarray(found["similarity"], np.float32), found.get("image")
+    fits = len(grid) in (2, 3) and similarity.shape == (math.prod(grid),)
+    if not fits or not 0 <= patch < len(similarity) or not np.isfinite(similarity).all():
+        return None
+    if image is not None and (image.ndim != len(grid) or not np.isfinite(image).all()):
+        image = None
+    return Patches(grid, patch, similarity, image)
 
 
 def _gram(found: dict[str, npt.NDArray[Any]], name: str) -> npt.NDArray[np.float32]:
