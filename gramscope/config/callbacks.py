@@ -48,6 +48,7 @@ __all__ = [
     "Panel",
     "Pool",
     "RepresentationMonitorConfig",
+    "RowsConfig",
     "watching",
 ]
 
@@ -116,9 +117,20 @@ class FeaturesConfig(CadenceConfig):
     )
 
 
+def _fixed(value: Any) -> Any:
+    """What is a setting of some callbacks, and of the others always this."""
+    return value
+
+
 @dataclass
 class MonitorConfig(CadenceConfig, ABC):
     """Settings of a callback that watches a representation."""
+
+    pool = _fixed(Pool.cls.value)
+    views = _fixed(None)
+    capture = _fixed(Capture.auto.value)
+    calls = _fixed(Calls.first.value)
+    metrics = _fixed("standard")
 
     max_samples: int = setting(
         128,
@@ -131,35 +143,11 @@ class MonitorConfig(CadenceConfig, ABC):
         "feature key, or the module path where `module` is given",
         optional(text),
     )
-    pool: str | int = setting(
-        Pool.cls.value,
-        "how features of more than two dimensions become `[N, D]`: `cls` (token 0 of "
-        "`[N, T, D]`), a token's index, `mean` (over tokens, or positions of `[N, H, W, D]`), "
-        "`gap` (over the positions of `[N, C, H, W]`, in 3D alike) or `flatten`",
-        pooling,
-    )
-    views: Any = setting(
-        None,
-        "how many rows of a batch are views of each sample: a number (all first views, then all "
-        "second ones), or `{count: 2, layout: interleaved}` (each sample's views side by side), "
-        "with `alike: 2` where only the first views are of one crop type; sampling is then by "
-        "sample, and there are the numbers that need views. `null`: what the model's "
-        "`feature_views(batch)` says, if it has one",
-        views,
-    )
     log_key: str = setting(
         "gram_matrix",
         "logger key of the picture; several callbacks that would share one become "
         "`<log_key>/<name>`",
         text,
-    )
-    capture: str = setting(
-        Capture.auto.value,
-        "where the features are taken: `outputs` (of `training_step`), `forward_hook` (what the "
-        "watched module returns during the step), `auto` (the first of these that has the key) "
-        "or `extra_forward` (a forward pass of its own in evaluation mode on the batch, or on its "
-        "first element if it is a sequence)",
-        one_of(Capture),
     )
     module: str | None = setting(
         None,
@@ -167,19 +155,6 @@ class MonitorConfig(CadenceConfig, ABC):
         "may then be the features themselves; `.`: the LightningModule itself; `null`: "
         "`pl_module.model` if there is one, else the LightningModule",
         optional(text),
-    )
-    calls: str = setting(
-        Calls.first.value,
-        "which calls of the watched module count where a step makes several, one for each view, "
-        "crop size or part of the batch: `first`, or `all` (their rows one after the other, as if "
-        "one call had returned them, so that with two views `views` is 2)",
-        one_of(Calls),
-    )
-    metrics: Any = setting(
-        "standard",
-        "which numbers: `gram` (those of the off-diagonal alone), `standard` (all that the rows "
-        "allow), or a list of names, see `gramscope presets`",
-        numbers,
     )
     metrics_every_n_steps: int | None = setting(
         None,
@@ -304,7 +279,56 @@ class MonitorConfig(CadenceConfig, ABC):
 
 
 @dataclass
-class GramMatrixConfig(MonitorConfig, FeatureConfig):
+class RowsConfig(CallbackConfig):
+    """What becomes of features, a row for each sample."""
+
+    pool: str | int = setting(
+        Pool.cls.value,
+        "how features of more than two dimensions become `[N, D]`: `cls` (token 0 of "
+        "`[N, T, D]`), a token's index, `mean` (over tokens, or positions of `[N, H, W, D]`), "
+        "`gap` (over the positions of `[N, C, H, W]`, in 3D alike) or `flatten`",
+        pooling,
+    )
+    metrics: Any = setting(
+        "standard",
+        "which numbers: `gram` (those of the off-diagonal alone), `standard` (all that the rows "
+        "allow), or a list of names, see `gramscope presets`",
+        numbers,
+    )
+
+
+@dataclass
+class StepConfig(CallbackConfig):
+    """Where a training step's features are taken."""
+
+    views: Any = setting(
+        None,
+        "how many rows of a batch are views of each sample: a number (all first views, then all "
+        "second ones), or `{count: 2, layout: interleaved}` (each sample's views side by side), "
+        "with `alike: 2` where only the first views are of one crop type; sampling is then by "
+        "sample, and there are the numbers that need views. `null`: what the model's "
+        "`feature_views(batch)` says, if it has one",
+        views,
+    )
+    capture: str = setting(
+        Capture.auto.value,
+        "where the features are taken: `outputs` (of `training_step`), `forward_hook` (what the "
+        "watched module returns during the step), `auto` (the first of these that has the key) "
+        "or `extra_forward` (a forward pass of its own in evaluation mode on the batch, or on its "
+        "first element if it is a sequence)",
+        one_of(Capture),
+    )
+    calls: str = setting(
+        Calls.first.value,
+        "which calls of the watched module count where a step makes several, one for each view, "
+        "crop size or part of the batch: `first`, or `all` (their rows one after the other, as if "
+        "one call had returned them, so that with two views `views` is 2)",
+        one_of(Calls),
+    )
+
+
+@dataclass
+class GramMatrixConfig(StepConfig, RowsConfig, MonitorConfig, FeatureConfig):
     """The gram matrix of one feature."""
 
     _target_: str = "gramscope.callbacks.GramMatrixCallback"
@@ -322,7 +346,7 @@ class GramMatrixConfig(MonitorConfig, FeatureConfig):
 
 
 @dataclass
-class RepresentationMonitorConfig(MonitorConfig, FeaturesConfig):
+class RepresentationMonitorConfig(StepConfig, RowsConfig, MonitorConfig, FeaturesConfig):
     """Several features of a model, and what they say together."""
 
     _target_: str = "gramscope.callbacks.RepresentationMonitor"
