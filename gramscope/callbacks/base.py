@@ -31,6 +31,7 @@ from gramscope.callbacks.rehearsal import Rehearsal
 from gramscope.callbacks.saying import say
 from gramscope.callbacks.seen import Seen
 from gramscope.callbacks.source import FeatureSource
+from gramscope.callbacks.step_fit import StepFit
 from gramscope.config import reminder
 from gramscope.config.callbacks import Capture, MonitorConfig, watching
 from gramscope.config.names import names, same
@@ -256,11 +257,13 @@ class MonitorCallback(Callback):
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         # The optimizer step under way was the epoch's last.
         if self._fit is not None:
-            self._fit.source.stop()
+            self._fit.pause()
 
     @override
     @guarded()
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        if self._fit is not None:
+            self._fit.conclude()
         self.finish()
 
     @override
@@ -268,7 +271,7 @@ class MonitorCallback(Callback):
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         # Emergency checkpoints come first; see `Ending`.
         if self._fit is not None:
-            self._fit.source.stop()
+            self._fit.pause()
             self._fit.monitor.finished()
 
     @override
@@ -324,26 +327,44 @@ class MonitorCallback(Callback):
     def _start(self, trainer: Any, pl_module: Any) -> Fit | None:
         siblings = watching(trainer.callbacks)
         configs = [callback.config for callback in siblings]
-        if siblings[0] is self:
+        first = next(callback for callback in siblings if callback.takes_part(trainer))
+        if first is self:
             trainer.callbacks.append(Ending())
             self.engine = make_engine(trainer, configs, self._meeting)
             self.engine.join()  # until the end, though this callback itself may not start
-        engine = siblings[0].engine
+        engine = first.engine
         if engine is None:  # the first could not start, and has said so
             return None
         seen = self._seen
         seen.names, seen.cost, seen.stopped = names(configs)[siblings.index(self)], Cost(), ""
         publisher = publisher_for(self.config, trainer.loggers, seen.names)
         self._monitor = self._make_monitor(trainer, engine, publisher)
-        source = FeatureSource(trainer, pl_module, self.config, self._monitor, seen.cost)
-        cadence = Cadence(self.config.log_every_n_steps, self.config.metrics_every_n_steps)
-        extra = self.config.capture == Capture.extra_forward.value
-        rehearsal = Rehearsal(source, self._monitor, extra=extra)
-        at_exit = Finalize(None, self.break_off, exitpriority=0)
-        agreement = Agreement.join(trainer, self._plan)
-        return Fit(
-            self._monitor, publisher, agreement, cadence, source, rehearsal, seen.cost, at_exit
+        return self._make_fit(
+            trainer,
+            pl_module,
+            monitor=self._monitor,
+            publisher=publisher,
+            agreement=Agreement.join(trainer, self._plan),
+            cadence=Cadence(self.config.log_every_n_steps, self.config.metrics_every_n_steps),
+            cost=seen.cost,
+            at_exit=Finalize(None, self.break_off, exitpriority=0),
         )
+
+    def takes_part(self, trainer: Any) -> bool:
+        """Whether it watches what a trainer is doing."""
+        return bool(trainer.state.fn == "fit")
+
+    def _make_fit(self, trainer: Any, pl_module: Any, **parts: Any) -> Fit:
+        """What takes rows, and hands them over."""
+        config, monitor = self.config, parts["monitor"]
+        source = FeatureSource(trainer, pl_module, config, monitor, parts["cost"])
+        extra = config.capture == Capture.extra_forward.value
+        rehearsal = Rehearsal(source, monitor, extra=extra)
+        return StepFit(source=source, rehearsal=rehearsal, **parts)
+
+    def _own_parts(self) -> dict[str, Any]:
+        """What its monitor has that others' have not."""
+        return {}
 
     def _make_monitor(self, trainer: Any, engine: Engine, publisher: Publisher) -> Monitor:
         config, seen = self.config, self._seen
@@ -352,7 +373,7 @@ class MonitorCallback(Callback):
         if save_dir is not None and config.save_dir is None and trainer.is_global_zero:
             warn_of_directory(log_key, save_dir, self._root)
         seen.pictures = save_dir and directory_of(save_dir, log_key)
-        shared = {"account": seen.account, "engine": engine}
+        shared = {"account": seen.account, "engine": engine, **self._own_parts()}
         return monitor_for(config, publisher, seen.names, save_dir, **shared)
 
     def _publish(self, fit: Fit, events: list[Event]) -> None:

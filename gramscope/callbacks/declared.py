@@ -27,6 +27,7 @@ from typing import Any
 
 from torch import Tensor
 
+from gramscope.callbacks.probing.batches import samples_of
 from gramscope.config.callbacks import MonitorConfig
 from gramscope.config.views import Views
 from gramscope.config.views import views as checked_views
@@ -58,7 +59,7 @@ class Declared:
             assignment: Whether it is to hold how logits are assigned.
         """
         views = self._views(capture, batch)
-        capture.begin_micro_batch(views, self._marks(batch), _samples(batch))
+        capture.begin_micro_batch(views, self.marks(batch), samples_of(batch))
         if assignment and len(self._config.watched) > 1:
             capture.assignment = self._assignment(capture, batch)
 
@@ -91,20 +92,11 @@ class Declared:
                 return said(batch)
         return None
 
-    def _marks(self, batch: Any) -> dict[str, Any]:
+    def marks(self, batch: Any) -> dict[str, Any]:
+        """Ids and labels of a batch's samples, or why there are none."""
         config = self._config
         keys = {"sample_id": config.sample_id_key, "label": config.label_key}
         return {name: _found(batch, f"{name}_key", key) for name, key in keys.items() if key}
-
-
-def _samples(batch: Any) -> int | None:
-    """Of a batch, by its first tensor: of crops or views that stand in a list, the first's."""
-    while not isinstance(batch, Tensor):
-        parts = batch.values() if isinstance(batch, Mapping) else batch
-        if not isinstance(batch, (Mapping, list, tuple)) or not parts:
-            return None
-        batch = next(iter(parts))
-    return len(batch) if batch.ndim else None
 
 
 def _found(batch: Any, name: str, key: str) -> Any:

@@ -1,4 +1,4 @@
-"""What works for one callback during one fit."""
+"""What works for one callback during one fit, whatever its rows are taken of."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from gramscope.callbacks.agreement import Agreement
 from gramscope.callbacks.cadence import Cadence, last_step
 from gramscope.callbacks.cost import Cost
 from gramscope.callbacks.loggers import Publisher
-from gramscope.callbacks.rehearsal import Rehearsal
 from gramscope.callbacks.saying import warn_too_short
-from gramscope.callbacks.source import FeatureSource
 from gramscope.diagnosis import State
 from gramscope.monitor import Monitor
 from gramscope.monitor.capture import StepCapture
@@ -28,8 +26,6 @@ class Fit:
     publisher: Publisher
     agreement: Agreement
     cadence: Cadence
-    source: FeatureSource
-    rehearsal: Rehearsal
     cost: Cost
     at_exit: Finalize
     """Ends it in a launcher's process, where Lightning tells callbacks of no exception."""
@@ -51,23 +47,18 @@ class Fit:
             self._tell("ends", last)
 
     def begin_batch(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """Listen to a batch whose step may be due, or is to be looked at."""
-        foreseen = self.cadence.may_be_due() or self.rehearsal.wants(self.cadence.completed)
-        if self.source.collecting or foreseen:
-            with self.cost:
-                micro_batches = self.cadence.micro_batches(trainer, pl_module, batch_idx)
-                self.source.begin(batch, micro_batches)
+        """Get ready for a batch."""
+        raise NotImplementedError
 
     def end_batch(self, trainer: Any, outputs: Any) -> None:
-        """Hand over what was collected if the batch has completed a step that is due."""
-        with self.cost:
-            self.source.end(outputs)
-            if self.advance(trainer):
-                capture = self.source.take()
-                self.cost.end_step(due=self.due is not None)
-                self.rehearsal.end(self.cadence.step, capture, due=self.due is not None)
-                self.hand_over(self.trouble or capture)
-                self.trouble = None
+        """Hand over what there is if the batch has completed a step that is due."""
+        raise NotImplementedError
+
+    def pause(self) -> None:
+        """Let the step under way go, which the epoch's end or an exception has broken off."""
+
+    def conclude(self) -> None:
+        """Look at what training has come to, once it has ended."""
 
     def advance(self, trainer: Any) -> bool:
         """Whether an optimizer step was completed; notes it if that is due."""
@@ -86,8 +77,7 @@ class Fit:
 
     def fail(self, trainer: Any, error: Exception) -> None:
         """Give up the rows of the step under way; if it is due, it ends as skipped."""
-        self.source.stop()
-        self.rehearsal.stop()
+        self.pause()
         self.trouble = self.trouble or error
         self.advance(trainer)
         self.hand_over(error)
@@ -95,8 +85,7 @@ class Fit:
     def stop(self) -> None:
         """Stop listening, and say what is still to be said."""
         self.at_exit.cancel()
-        self.source.stop()
-        self.rehearsal.close()
+        self.pause()
         if self.cadence.completed:
             self._tell("has ended", self.cadence.step)
 

@@ -64,7 +64,7 @@ def monitor_for(
         shared: What it has in common with others: `account`, `engine`.
     """
     monitor = Monitor(
-        config.watched.get("", config.watched),
+        config.roles.get("", config.roles),
         config.max_samples,
         name=names.title,
         pool=config.pool,

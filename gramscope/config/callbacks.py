@@ -49,6 +49,7 @@ __all__ = [
     "Pool",
     "RepresentationMonitorConfig",
     "RowsConfig",
+    "fixed",
     "watching",
 ]
 
@@ -117,7 +118,7 @@ class FeaturesConfig(CadenceConfig):
     )
 
 
-def _fixed(value: Any) -> Any:
+def fixed(value: Any) -> Any:
     """What is a setting of some callbacks, and of the others always this."""
     return value
 
@@ -126,11 +127,11 @@ def _fixed(value: Any) -> Any:
 class MonitorConfig(CadenceConfig, ABC):
     """Settings of a callback that watches a representation."""
 
-    pool = _fixed(Pool.cls.value)
-    views = _fixed(None)
-    capture = _fixed(Capture.auto.value)
-    calls = _fixed(Calls.first.value)
-    metrics = _fixed("standard")
+    pool = fixed(Pool.cls.value)
+    views = fixed(None)
+    capture = fixed(Capture.auto.value)
+    calls = fixed(Calls.first.value)
+    metrics = fixed("standard")
 
     max_samples: int = setting(
         128,
@@ -250,6 +251,11 @@ class MonitorConfig(CadenceConfig, ABC):
     @abstractmethod
     def watched(self) -> dict[str, str]:
         """Feature keys by role; the role of a single feature is empty."""
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """By role, the keys under which rows are found."""
+        return self.watched
 
     @property
     def title(self) -> str:

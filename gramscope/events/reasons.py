@@ -29,6 +29,7 @@ class Reason(enum.IntEnum):
     peer_lost = 14
     ranks_out_of_step = 15
     other_rows = 16
+    no_samples = 17
 
     # An event has no picture, or not all that belongs to it.
     nonfinite = 32

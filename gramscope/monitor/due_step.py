@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
 
 from gramscope.events import Event, Reason
 from gramscope.monitor.buffers import BufferPool
 from gramscope.monitor.capture import Chunk
 from gramscope.monitor.finder import ViewFinder
+from gramscope.monitor.identity import Known
 from gramscope.monitor.place import Place
 from gramscope.monitor.watch import Watch
 from gramscope.picture.look import Look
 
-__all__ = ["Channel", "DueStep"]
+if TYPE_CHECKING:
+    from gramscope.monitor.numbers import Measured
+    from gramscope.picture.strip import Strip
+
+__all__ = ["Channel", "DueStep", "Measure"]
+
+Measure = Callable[["DueStep", Mapping[str, Tensor], Known], "Measured"]
+"""As `gramscope.monitor.numbers.measure`."""
 
 
 @dataclass
@@ -36,6 +46,10 @@ class Channel:
     """Called with each drawn event, off the training thread; its result is `Event.prepared`."""
     finder: ViewFinder | None = None
     """Looks for views that nobody declared; where rows come together."""
+    measure: Measure | None = None
+    """Makes numbers and matrix of the rows; ``None``: as of any rows."""
+    strip: Strip | None = None
+    """Keeps frames of a film; ``None``: there is none."""
     watch: Watch | None = None
     """Follows the run's state; where rows come together."""
     finished: deque[Event] = field(default_factory=deque)
@@ -82,6 +96,8 @@ class DueStep:
     """Whether a picture is wanted, beside the numbers."""
     assignment: Mapping[str, Any] | None = None
     """How the model's logits become assignments, as `dino_assignment` says."""
+    about: Any = None
+    """What else is known of the rows, see `StepCapture.about`."""
     exchanged: bool = False
     """Whether the collective calls of this step have begun on this rank."""
     answered: bool = False

@@ -39,7 +39,7 @@ def evaluate(event: Event, due: DueStep, gathered: Gathered, warn: WarnOnce) -> 
             event.remark("; ".join(missing))
         return
     identity, unlike = known(gathered.identities)
-    measured = measure(due, features, identity)
+    measured = (due.channel.measure or measure)(due, features, identity)
     event.n, event.matrix = measured.rows, measured.matrix
     event.metrics, event.absent = measured.numbers, measured.absent
     if not event.n:
@@ -49,11 +49,10 @@ def evaluate(event: Event, due: DueStep, gathered: Gathered, warn: WarnOnce) -> 
         warn(ranks, f"No rows at step {event.step} from {ranks}")
     for remark in unlike:
         warn(f"{event.log_key}: {remark}", f"{event.log_key} at step {event.step}: {remark}")
-    left_out = len(identity.rank) - event.n
     for remark in [*missing, *_lacking(due.channel, gathered), *due.remarks, *unlike]:
         event.remark(remark)
-    if left_out:
-        event.remark(f"{left_out} rows with NaN or Inf left out")
+    if measured.left_out:
+        event.remark(f"{measured.left_out} rows with NaN or Inf left out")
 
 
 def look_for_views(due: DueStep) -> None:

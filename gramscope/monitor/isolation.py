@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["undisturbed"]
+__all__ = ["aside", "undisturbed"]
 
 
 @contextmanager
@@ -40,6 +40,16 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
                 for module, name, buffer, value in buffers:
                     buffer.copy_(value)
                     module._buffers[name] = buffer
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Draw the same random numbers in every such context, and leave the generators as they were."""
+    with _generators_restored():
+        random.seed(0)
+        np.random.seed(0)  # noqa: NPY002
+        torch.manual_seed(0)
+        yield
 
 
 @contextmanager

@@ -6,11 +6,12 @@ import atexit
 import logging
 import operator
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ from gramscope.events import Event, Reason
 from gramscope.monitor.account import Account
 from gramscope.monitor.boundary import guarded
 from gramscope.monitor.capture import StepCapture
-from gramscope.monitor.due_step import Channel, DueStep
+from gramscope.monitor.due_step import Channel, DueStep, Measure
 from gramscope.monitor.engine import Engine
 from gramscope.monitor.features import FeatureError
 from gramscope.monitor.finder import ViewFinder
@@ -32,6 +33,9 @@ from gramscope.monitor.place import Place, require_own_pictures
 from gramscope.monitor.transfer import to_host
 from gramscope.monitor.watch import Watch
 from gramscope.picture.look import Look
+
+if TYPE_CHECKING:
+    from gramscope.picture.strip import Strip
 
 __all__ = ["Monitor"]
 
@@ -94,6 +98,8 @@ class Monitor:
         account: Where events are counted; ``None``: an account of its own.
         engine: One to share with other monitors; ``None``: its own. Construct it on every rank at
             the same point, because ranks meet there.
+        measure: Makes numbers and matrix of an event's rows; ``None``: those of any rows.
+        strip: Keeps the frames of a film of the events' pictures; ``None``: there is none.
 
     Raises:
         ValueError: If a value is out of range, or another monitor has the same ``log_key`` and
@@ -121,6 +127,8 @@ class Monitor:
         prepare: Callable[[Event], Any] | None = None,
         account: Account | None = None,
         engine: Engine | None = None,
+        measure: Measure | None = None,
+        strip: Strip | None = None,
     ) -> None:
         given = checked(
             GramMatrixConfig,
@@ -145,6 +153,8 @@ class Monitor:
             given["metrics"],
             _look(look),
             prepare=prepare,
+            measure=measure,
+            strip=strip,
         )
         if save_dir is not None:
             require_own_pictures(Path(save_dir).absolute(), log_key, self._channel.title)
@@ -219,18 +229,25 @@ class Monitor:
         self.account.load(dict(state))
         self.goes_on_from(self.account.last_step)
 
-    def capture(self, micro_batches: int = 1, *, bare_tensor: bool = False) -> StepCapture:
+    def share(self, samples: int) -> range:
+        """Which of so many samples, at most ``max_samples``, this rank is to give."""
+        return self._engine.exchange.share(min(samples, self._max_samples))
+
+    def capture(
+        self, micro_batches: int = 1, *, bare_tensor: bool = False, whole: bool = False
+    ) -> StepCapture:
         """A collector for this rank's share of the rows of one step, for `submit`.
 
         Args:
             micro_batches: How many micro-batches the step is expected to have.
             bare_tensor: Whether an output that is itself a tensor counts as the features.
+            whole: Whether what will be offered is this rank's share, and all of it is taken.
         """
         channel = self._channel
-        looks = channel.finder is not None and not channel.finder.done
+        looks = channel.finder is not None and not channel.finder.done and not whole
         capture = StepCapture(
             channel.features,
-            self._samples,
+            sys.maxsize if whole else self._samples,
             micro_batches,
             pool=self._pool,
             bare_tensor=bare_tensor,
@@ -440,6 +457,7 @@ class Monitor:
             quota=self._samples(taken.chunks[0].chosen.views) if taken.chunks else self._quota,
             alike=taken.alike,
             assignment=taken.assignment,
+            about=taken.about,
         )
 
     def _failed(self, step: int, reason: Reason, message: str) -> DueStep:

@@ -37,6 +37,8 @@ class Measured(NamedTuple):
     """Those that have a value, by name: ``<role>/<name>`` where features have roles."""
     absent: dict[str, list[str]]
     """Those that have none, by why."""
+    left_out: int = 0
+    """Rows that are not finite."""
 
 
 def measure(due: DueStep, features: Mapping[str, Tensor], identity: Known) -> Measured:
@@ -67,7 +69,8 @@ def measure(due: DueStep, features: Mapping[str, Tensor], identity: Known) -> Me
         finite = next(iter(there.values())).finite
     numbers, absent = _numbers(due, identity, batches)
     matrix = _matrix(due, there, finite, identity.of(finite)) if due.draw else None
-    return Measured(int(finite.sum()), matrix, numbers, absent)
+    n = int(finite.sum())
+    return Measured(n, matrix, numbers, absent, len(finite) - n)
 
 
 def _numbers(

@@ -10,7 +10,7 @@ from torch import Tensor
 from gramscope.events import Reason
 from gramscope.monitor.features import FeatureError
 
-__all__ = ["Features", "as_features", "is_sequence_first"]
+__all__ = ["Features", "as_features", "is_sequence_first", "plain"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def as_features(value: Any, key: str, pool: str | int = "cls") -> Features:
         )
     if not value.is_floating_point() or value.ndim < 2:
         raise _shape(value, key, "expected floating-point features [N, D], or more by `pool`")
-    source = _plain(value, key)
+    source = plain(value, key)
     if source.ndim == 2:
         return Features(source)
     if pool == "flatten" or (source.ndim > 3 and source.shape[2:].numel() == 1):
@@ -102,7 +102,7 @@ def _shape(value: Tensor, key: str, why: str) -> FeatureError:
     return FeatureError(Reason.bad_shape, f"feature_key={key!r} leads to {found}; {why}")
 
 
-def _plain(value: Tensor, key: str) -> Tensor:
+def plain(value: Tensor, key: str) -> Tensor:
     """A tensor that is nothing but one: this rank's rows of it where ranks hold parts.
 
     Operations on a subclass may do more than they say, on the monitor's thread too: those of a

@@ -1,0 +1,65 @@
+"""From what a model returned of fixed samples to rows of an event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from gramscope.callbacks.probing.tokens import about_of, image_in, read_tokens
+from gramscope.config.probes import GramPatchConfig
+from gramscope.config.views import Views
+
+__all__ = ["PatchReader", "Reader"]
+
+
+class Reader:
+    """A row of each sample, as the model returned it."""
+
+    views: dict[str, Views | None] | None = None
+    """By role, how rows belong to samples, once some have been read."""
+    about: Any = None
+    """What else is known of the rows, once they have been read."""
+
+    def __init__(self) -> None:
+        self.remarks: list[str] = []
+        """What does not fit."""
+
+    def read(self, output: Any, chunk: Any, first: int) -> Any:
+        """What holds the rows under the features' keys.
+
+        Args:
+            output: What the model returned.
+            chunk: The batch that it was given.
+            first: The number of its first sample on this rank.
+
+        Raises:
+            FeatureError: If there are none.
+        """
+        return output
+
+
+class PatchReader(Reader):
+    """A row of each sample's class token, if there is one, and of each of its patches.
+
+    Args:
+        config: The settings.
+    """
+
+    def __init__(self, config: GramPatchConfig) -> None:
+        super().__init__()
+        self._config = config
+
+    def read(self, output: Any, chunk: Any, first: int) -> Any:
+        """See `Reader.read`."""
+        config = self._config
+        tokens = read_tokens(config, output, chunk)
+        here = config.sample - first
+        if not first:
+            self.remarks = list(tokens.remarks)
+            self.views = dict.fromkeys(config.roles, tokens.views)
+        if self.about is None and 0 <= here < len(tokens.patches):
+            images = image_in(config, output, chunk)
+            image = images[here] if isinstance(images, Tensor) else None
+            self.about = about_of(config, tokens, image, self.remarks)
+        return tokens.rows(config.feature_key)

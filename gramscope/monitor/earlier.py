@@ -1,0 +1,59 @@
+"""What the gram matrices of fixed rows were at earlier events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["Earlier"]
+
+
+class Earlier:
+    """Gram matrices to compare with, by what they are; of one monitor, on rank 0.
+
+    Rows are told by their origin: as long as some are missing there is nothing to compare.
+    """
+
+    def __init__(self) -> None:
+        self.mark = ""
+        """Of the samples, see `SampleSet.mark`."""
+        self.memory: dict[str, Any] = {}
+        """What else is known of those events, as JSON has it."""
+        self._rows: Tensor | None = None
+        self._grams: dict[str, Tensor] = {}
+
+    def begin(self, mark: str) -> bool:
+        """Take up samples; whether they are others than before, of which nothing is kept."""
+        changed = bool(self.mark) and mark != self.mark
+        if changed:
+            self._rows, self._grams, self.memory = None, {}, {}
+        self.mark = mark
+        return changed
+
+    def of(self, rows: Tensor, shape: torch.Size) -> Mapping[str, Tensor]:
+        """The matrices of the same rows; nothing: there are none.
+
+        Args:
+            rows: ``[N]`` int64, where they come from.
+            shape: Of the matrices.
+        """
+        same = self._rows is None or torch.equal(rows, self._rows)
+        return {k: g.float() for k, g in self._grams.items() if same and g.shape == shape}
+
+    def keep(self, rows: Tensor, **grams: Tensor) -> None:
+        """Keep matrices for later events, unless they are of fewer rows than there have been."""
+        if self._rows is None or torch.equal(rows, self._rows):
+            self._rows = rows
+            self._grams.update({name: gram.half() for name, gram in grams.items()})
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"mark": self.mark, "memory": self.memory, "grams": dict(self._grams)}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave; the same samples may come from other ranks now."""
+        self.mark, self.memory = state["mark"], dict(state["memory"])
+        self._rows, self._grams = None, dict(state["grams"])
