@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -47,7 +47,18 @@ class Earlier:
         """Keep matrices for later events, unless they are of fewer rows than there have been."""
         if self._rows is None or torch.equal(rows, self._rows):
             self._rows = rows
-            self._grams.update({name: gram.half() for name, gram in grams.items()})
+            # Another dict: training's thread may be copying this one for a checkpoint.
+            self._grams = {**self._grams, **{name: gram.half() for name, gram in grams.items()}}
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Keep some no longer."""
+        gone = {*names}
+        self._grams = {name: gram for name, gram in self._grams.items() if name not in gone}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there has been no event yet."""
+        return not self._grams
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""

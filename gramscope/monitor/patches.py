@@ -52,7 +52,8 @@ class OfPatches:
 
     def __init__(self, earlier: Earlier) -> None:
         self._earlier = earlier
-        self._course: DenseCourse | None = None
+        self._course = DenseCourse.recall(earlier.memory)
+        self._snapshots = {_name(step) for step in self._course.steps}
 
     def __call__(self, due: DueStep, features: Mapping[str, Tensor], who: Known) -> Measured:
         """As `measure`."""
@@ -86,7 +87,7 @@ class OfPatches:
         of = PatchTokens(
             tokens,
             before=before.get("before"),
-            anchor=before.get("anchor"),
+            anchor=before.get(self._best),
             mask=mask,
             raw=patches.get("norms"),
             grams=grams,
@@ -99,19 +100,32 @@ class OfPatches:
     def _remember(
         self, step: int, values: Mapping[str, float], origin: Tensor, grams: Tensor
     ) -> None:
-        """Keep what later events are compared with: this one, and the best so far."""
-        self._course = self._course or DenseCourse.recall(self._earlier.memory)
-        self._course.update(step, values)
-        self._earlier.memory = self._course.memory()
+        """Keep what later events are compared with: this one, and those that may be the best."""
+        course = self._course
+        course.update(step, values)
+        self._earlier.memory = course.memory()
+        names = {_name(step) for step in course.steps}
+        new = {_name(step): grams} if _name(step) in names else {}
+        self._earlier.keep(origin, before=grams, **new)
+        self._earlier.drop(self._snapshots - names)
+        self._snapshots = names
+
+    @property
+    def _best(self) -> str:
+        """What the matrices of the best earlier event are kept as."""
         best = self._course.best
-        is_best = best is None or best.step == step
-        self._earlier.keep(origin, before=grams, **({"anchor": grams} if is_best else {}))
+        return "" if best is None else _name(best.step)
+
+
+def _name(step: int) -> str:
+    return f"step {step}"
 
 
 def _by_sample(rows: Tensor, who: Known) -> Tensor:
     """``[S, V, D]``: the rows of a sample stand side by side."""
     views = 1 if who.view is None else int(who.view.max()) + 1
-    return rows.unflatten(0, (-1, views))
+    by_sample: Tensor = rows.unflatten(0, (-1, views))
+    return by_sample
 
 
 def _evenly(count: int) -> Tensor:

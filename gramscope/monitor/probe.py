@@ -55,10 +55,10 @@ class OverTime:
     def _moved(self, origin: Tensor, gram: Tensor) -> tuple[dict[str, float], dict[str, list[str]]]:
         before = self._earlier.of(origin, gram.shape)
         if "first" not in before:
-            known = bool(self._earlier.state()["grams"])
-            if not known:
+            is_first = self._earlier.is_empty
+            if is_first:
                 self._earlier.keep(origin, first=gram)
-            return {}, {_OTHERS if known else _FIRST: [*_NUMBERS]}
+            return {}, {_FIRST if is_first else _OTHERS: [*_NUMBERS]}
         values = {name: number(gram, before[of]) for name, (of, number) in _NUMBERS.items()}
         there = {name: v for name, v in values.items() if torch.tensor(v).isfinite()}
         return there, {}

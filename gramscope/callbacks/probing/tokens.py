@@ -42,7 +42,7 @@ class Tokens:
     """What was looked for in vain."""
 
     def rows(self, key: str) -> dict[str, Tensor]:
-        """``[N * V, …]`` by key: of each sample its class token, if there is one, and its patches."""
+        """``[N * V, …]`` by key: of each sample its class token, if there is one, then its patches."""
         one = self.token is not None
         tokens = self.patches if self.token is None else _behind(self.token[:, None], self.patches)
         found = {key: tokens.flatten(0, 1)}
@@ -76,11 +76,8 @@ def read_tokens(config: GramPatchConfig, output: Any, batch: Any) -> Tokens:
         FeatureError: If there are no patch tokens.
     """
     value = output if isinstance(output, Tensor) else _found(config, output)
-    if (
-        not isinstance(value, Tensor)
-        or not value.is_floating_point()
-        or value.ndim not in (3, 4, 5)
-    ):
+    is_floating = isinstance(value, Tensor) and value.is_floating_point()
+    if not is_floating or value.ndim not in (3, 4, 5):
         raise _no_tokens(config, value)
     value = plain(value.detach(), config.feature_key)
     shape = tuple(value.shape[1:-1]) if value.ndim > 3 else None
@@ -172,11 +169,9 @@ def _in_either(key: str, *places: Any) -> Any:
 
 def image_in(config: GramPatchConfig, output: Any, batch: Any) -> Any:
     """The images of a chunk's samples, as far as can be told: ``[N, C, …]``."""
-    if config.input_key is not None and not isinstance(
-        _in_either(config.image_key, output), Tensor
-    ):
-        return _in_either(config.input_key, batch)
     found = _in_either(config.image_key, output, batch)
+    if found is None and config.input_key is not None:
+        found = _in_either(config.input_key, batch)
     if found is None:
         found = batch[0] if isinstance(batch, (list, tuple)) and batch else batch
     return found
@@ -243,14 +238,17 @@ def _patch(
     asked = config.patch
     if isinstance(asked, int) and asked < patches:
         return asked
-    if isinstance(asked, tuple) and grid is not None and len(asked) == len(grid):
-        if all(place < edge for place, edge in zip(asked, grid, strict=True)):
-            return int(np.ravel_multi_index(asked, grid))
+    if isinstance(asked, tuple) and grid is not None and _lies_in(asked, grid):
+        return int(np.ravel_multi_index(asked, grid))
     if asked is not None:
         of = f"the grid {list(grid)}" if grid else f"{patches} patches"
         remarks.append(f"patch={list(asked) if isinstance(asked, tuple) else asked} is not in {of}")
     middle = tuple(edge // 2 for edge in grid) if grid else ()
     return int(np.ravel_multi_index(middle, grid)) if grid else patches // 2
+
+
+def _lies_in(place: tuple[int, ...], grid: tuple[int, ...]) -> bool:
+    return len(place) == len(grid) and all(p < edge for p, edge in zip(place, grid, strict=True))
 
 
 def _thinned(image: Tensor) -> npt.NDArray[np.float16]:
