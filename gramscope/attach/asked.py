@@ -13,18 +13,12 @@ from omegaconf import OmegaConf
 
 from gramscope.attach.job import job_config
 from gramscope.callbacks._lightning import rank_zero_only
-from gramscope.config.callbacks import GramMatrixConfig, RepresentationMonitorConfig, watching
+from gramscope.config.callbacks import watching
 from gramscope.config.environment import wanted
 from gramscope.config.instantiate import build
 from gramscope.config.names import same
 from gramscope.config.nodes import children, is_preset
-from gramscope.config.presets import (
-    COLLAPSE_MONITOR,
-    PRESETS,
-    SUB_GROUPS,
-    entries,
-    is_gram_target,
-)
+from gramscope.config.presets import MONITORS, SUB_GROUPS, entries, is_gram_target
 from gramscope.config.settings import helps
 
 __all__ = ["missing"]
@@ -136,7 +130,7 @@ def _target(node: Any) -> Any:
     return leaf and leaf._value()
 
 
-_PLACES = {f"callbacks.{name}" for name in (*PRESETS, COLLAPSE_MONITOR, "gramscope")}
+_PLACES = {f"callbacks.{name}" for name in (*MONITORS, "gramscope")}
 """Where presets are in a config that was saved and is run again."""
 
 
@@ -152,7 +146,7 @@ def _say_what_is_misspelt(config: Any) -> None:
 
 
 def _say_what_has_no_preset(config: Any) -> None:
-    parameters = helps(GramMatrixConfig).keys() | helps(RepresentationMonitorConfig).keys()
+    parameters = {name for config in MONITORS.values() for name in helps(config)}
     telling = {group.parameter for group in SUB_GROUPS.values()}
     for name, node in children(dict(children(config)).get("callbacks")):
         values = {key for key, _ in children(node)}

@@ -70,8 +70,17 @@ def _for_fabric() -> list[Any]:
         from gramscope.attach.fabric import FabricGramMatrix
         from gramscope.config.callbacks import watching
 
-        made = [FabricGramMatrix(c.config, c.attached) for c in watching(made)]
+        made = [FabricGramMatrix(c.config, c.attached) for c in watching(made) if _suits(c)]
     return made
+
+
+def _suits(callback: Any) -> bool:
+    """Whether Fabric, which knows of no data, can have it."""
+    from gramscope.config.probes import ProbeConfig
+
+    if isinstance(callback.config, ProbeConfig):
+        log.warning("%s needs a Trainer; a Fabric goes on without it.", callback.attached)
+    return not isinstance(callback.config, ProbeConfig)
 
 
 def _missing() -> list[Any]:

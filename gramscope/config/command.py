@@ -22,15 +22,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     """Print the presets, the options of their sub-groups, the parameters, and the numbers."""
     # Hydra is loaded for this command only.
-    from gramscope.config.callbacks import GramMatrixConfig, RepresentationMonitorConfig
-    from gramscope.config.presets import COLLAPSE_MONITOR, OTHERS, PRESETS, SUB_GROUPS
+    from gramscope.config.callbacks import GramMatrixConfig
+    from gramscope.config.presets import OF_OWN_FEATURES, OTHERS, PRESETS, SUB_GROUPS
     from gramscope.diagnosis import NUMBERS
 
     print("Presets: add one with +callbacks=NAME, several with '+callbacks=[NAME,NAME]'.")
     features = SUB_GROUPS["gram/feature"].options
     _print_options({name: features[feature] for name, feature in PRESETS.items()})
-    _print_options({name: config.__doc__ for name, config in OTHERS.items()})
-    print(f"  {COLLAPSE_MONITOR:<20} {RepresentationMonitorConfig.__doc__}")
+    _print_options({name: config.__doc__ for name, config in {**OTHERS, **OF_OWN_FEATURES}.items()})
     print("\nAnywhere in a config: +gramscope@PLACE=FEATURE, with an option of gram/feature.")
     print("\nOptions: GROUP=OPTION for the preset gram, GROUP@callbacks.NAME=OPTION for another.")
     for group, (parameter, options, default) in SUB_GROUPS.items():
@@ -39,8 +38,11 @@ def _run(arguments: argparse.Namespace) -> None:
         _print_options({name: _yaml(value) for name, value in options.items()})
     print("\nParameters: callbacks.NAME.PARAMETER=VALUE. Defaults:")
     _print_parameters(GramMatrixConfig, {})
-    print(f"\n{COLLAPSE_MONITOR} has the same but feature_key, and otherwise:")
-    _print_parameters(RepresentationMonitorConfig, settings(GramMatrixConfig))
+    known = settings(GramMatrixConfig)
+    for name, config in OF_OWN_FEATURES.items():
+        without = ", ".join(name for name in known if name not in settings(config))
+        print(f"\n{name} has the same but {without}, and otherwise:")
+        _print_parameters(config, known)
     print("\nNumbers of an event, in loggers below representation/: range, which end is bad.")
     for number in NUMBERS.values():
         text = f"{number.name} ({number.range}; bad: {number.bad or 'none'}) {number.sentence}"

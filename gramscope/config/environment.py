@@ -96,8 +96,6 @@ def _node(preset: str, values: list[list[str]]) -> Any:
 
 
 def _presets() -> dict[str, Any]:
-    from gramscope.config.callbacks import GramMatrixConfig, RepresentationMonitorConfig
-    from gramscope.config.presets import COLLAPSE_MONITOR, OTHERS, PRESETS
+    from gramscope.config.presets import MONITORS, OTHERS
 
-    several = {COLLAPSE_MONITOR: RepresentationMonitorConfig}
-    return {**dict.fromkeys(PRESETS, GramMatrixConfig), **several, **OTHERS}
+    return {**MONITORS, **OTHERS}

@@ -13,14 +13,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
-from gramscope.config.callbacks import (
-    GramMatrixConfig,
-    MonitorProgressBarConfig,
-    RepresentationMonitorConfig,
-    watching,
-)
+from gramscope.config.callbacks import watching
 from gramscope.config.names import clashes
-from gramscope.config.presets import PRESETS
+from gramscope.config.presets import MONITORS, OTHERS
 
 __all__ = ["ConfigError", "build", "callback_nodes", "instantiate_callbacks"]
 
@@ -28,10 +23,7 @@ __all__ = ["ConfigError", "build", "callback_nodes", "instantiate_callbacks"]
 # own trace.
 _MENDABLE = (ValueError, TypeError, OSError)
 
-_OURS = {
-    config._target_.rpartition(".")[2]
-    for config in (GramMatrixConfig, RepresentationMonitorConfig, MonitorProgressBarConfig)
-}
+_OURS = {config._target_.rpartition(".")[2] for config in (*MONITORS.values(), *OTHERS.values())}
 
 
 class ConfigError(CompactHydraException, ValueError):
@@ -162,7 +154,7 @@ def _not_a_callback(key: str, value: Any) -> str:
     message = f"Expected `{key}` to be a callback, a node with `_target_`, but got {_show(value)}."
     if not isinstance(value, str):
         return message
-    if value not in PRESETS:
+    if value not in MONITORS:
         return f"{message} {_did_you_mean(value)}"
     return (
         f"{message} '{value}' is a preset, and it did not reach the config as one. "
@@ -181,7 +173,7 @@ def _without_target(key: str, node: Any) -> str:
 
 
 def _did_you_mean(name: str) -> str:
-    names = difflib.get_close_matches(name, PRESETS, n=3, cutoff=0.5) or list(PRESETS)
+    names = difflib.get_close_matches(name, MONITORS, n=3, cutoff=0.5) or [*MONITORS][:4]
     listed = ", ".join(f"`+callbacks={name}`" for name in names)
     return f"Presets of hydra-gramscope are added with {listed}."
 

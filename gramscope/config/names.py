@@ -70,7 +70,8 @@ def clashes(configs: Sequence[MonitorConfig]) -> list[list[int]]:
 
 def same(one: MonitorConfig, other: MonitorConfig) -> bool:
     """Whether what `one` asks for is watched by `other`, however often and with how many rows."""
-    return one.watched == other.watched and one.module in (None, other.module)
+    alike = type(one) is type(other) and one.watched == other.watched
+    return alike and one.module in (None, other.module)
 
 
 def _is_single(config: MonitorConfig) -> bool:

@@ -20,14 +20,26 @@ from omegaconf import DictConfig
 from gramscope.config.callbacks import (
     Capture,
     GramMatrixConfig,
+    MonitorConfig,
     MonitorProgressBarConfig,
     RepresentationMonitorConfig,
 )
 from gramscope.config.features import FEATURES
 from gramscope.config.nodes import node
-from gramscope.config.settings import CallbackConfig
+from gramscope.config.probes import GramPatchConfig, GramProbeConfig
+from gramscope.config.settings import CallbackConfig, default_of, settings
 
-__all__ = ["OTHERS", "PRESETS", "SUB_GROUPS", "Entry", "SubGroup", "entries", "is_gram_target"]
+__all__ = [
+    "MONITORS",
+    "OF_OWN_FEATURES",
+    "OTHERS",
+    "PRESETS",
+    "SUB_GROUPS",
+    "Entry",
+    "SubGroup",
+    "entries",
+    "is_gram_target",
+]
 
 SHARED_DIR = "${oc.select:gram_dir,null}"
 """Where all presets keep their files, if the application's config says so at its top level."""
@@ -40,8 +52,18 @@ PRESETS = {
     "gram_global": "global",
 }
 
-COLLAPSE_MONITOR = "collapse_monitor"
-"""The preset that watches several features; it has all sub-groups but that of the feature."""
+OF_OWN_FEATURES: dict[str, type[MonitorConfig]] = {
+    "collapse_monitor": RepresentationMonitorConfig,
+    "gram_probe": GramProbeConfig,
+    "gram_patch": GramPatchConfig,
+}
+"""Presets with features of their own; they have those sub-groups that fit their parameters."""
+
+MONITORS: dict[str, type[MonitorConfig]] = {
+    **dict.fromkeys(PRESETS, GramMatrixConfig),
+    **OF_OWN_FEATURES,
+}
+"""All presets that watch a representation."""
 
 # presets without sub-groups -> what they are
 OTHERS: dict[str, type[CallbackConfig]] = {"monitor_progress_bar": MonitorProgressBarConfig}
@@ -77,9 +99,7 @@ SUB_GROUPS = {
 }
 
 
-_TARGETS = {
-    config._target_.rpartition(".")[2] for config in (GramMatrixConfig, RepresentationMonitorConfig)
-}
+_TARGETS = {config._target_.rpartition(".")[2] for config in MONITORS.values()}
 
 
 def is_gram_target(target: object) -> bool:
@@ -105,9 +125,10 @@ def entries() -> dict[str, dict[str, Entry]]:
         }
     for name, feature in PRESETS.items():
         groups["callbacks"][name] = Entry("_global_", partial(_preset, name, feature))
-    groups["callbacks"][COLLAPSE_MONITOR] = Entry("_global_", _collapse_monitor)
-    for name, config in OTHERS.items():
-        groups["callbacks"][name] = Entry("_global_", partial(_callback, name, config))
+    for name, config in OF_OWN_FEATURES.items():
+        groups["callbacks"][name] = Entry("_global_", partial(_of_own_features, name, config))
+    for name, other in OTHERS.items():
+        groups["callbacks"][name] = Entry("_global_", partial(_callback, name, other))
     for feature in SUB_GROUPS["gram/feature"].options:
         groups["gramscope"][feature] = Entry("callbacks.gramscope", partial(_flat, feature))
     return groups
@@ -120,9 +141,9 @@ def _preset(name: str, feature: str) -> dict[str, Any]:
     return {"defaults": _defaults(feature, at), **_callback(name, GramMatrixConfig)}
 
 
-def _collapse_monitor() -> dict[str, Any]:
-    defaults = _defaults("", f"@callbacks.{COLLAPSE_MONITOR}")
-    return {"defaults": defaults, **_callback(COLLAPSE_MONITOR, RepresentationMonitorConfig)}
+def _of_own_features(name: str, config: type[MonitorConfig]) -> dict[str, Any]:
+    defaults = _defaults("", f"@callbacks.{name}", config)
+    return {"defaults": defaults, **_callback(name, config)}
 
 
 def _callback(name: str, config: type[CallbackConfig]) -> dict[str, Any]:
@@ -133,8 +154,17 @@ def _flat(feature: str) -> DictConfig:
     return node(GramMatrixConfig, defaults=_defaults(feature, "@_here_"))
 
 
-def _defaults(feature: str, at: str) -> list[Any]:
-    """One option of each sub-group for a preset's node; of no feature where there are several."""
-    chosen = {group: sub.default for group, sub in SUB_GROUPS.items()} | {"gram/feature": feature}
+def _defaults(feature: str, at: str, config: type[MonitorConfig] = GramMatrixConfig) -> list[Any]:
+    """One option of each sub-group that fits a preset's node; of no feature if it has its own."""
+    fitting = {group: sub for group, sub in SUB_GROUPS.items() if _fits(sub, config)}
+    chosen = {group: sub.default for group, sub in fitting.items()} | {"gram/feature": feature}
     options = {group: option for group, option in chosen.items() if option}
     return ["_self_", *({f"/{group}{at}": option} for group, option in options.items())]
+
+
+def _fits(sub: SubGroup, config: type[MonitorConfig]) -> bool:
+    """Whether there is such a parameter, and the default option is not meant for other samples."""
+    field = settings(config).get(sub.parameter)
+    if field is None or sub.parameter != "max_samples":
+        return field is not None
+    return bool(sub.options[sub.default] == default_of(field))

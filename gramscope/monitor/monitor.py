@@ -166,8 +166,9 @@ class Monitor:
         self._max_samples = max_samples
         self._quota = self._engine.exchange.quota(max_samples)
         if self.is_root:
-            self._channel.watch = Watch(given["thresholds"], self.account)
-            self._channel.finder = ViewFinder() if self._views is None else None
+            of_rows = measure is None  # those of fixed samples are no views
+            self._channel.watch = Watch(given["thresholds"], self.account, wishes=of_rows)
+            self._channel.finder = ViewFinder() if of_rows and self._views is None else None
         if save_dir is not None:
             self.keep_in(Path(save_dir))
         self._last = -1

@@ -52,8 +52,6 @@ class OfPatches:
 
     def __init__(self, earlier: Earlier) -> None:
         self._earlier = earlier
-        self._course = DenseCourse.recall(earlier.memory)
-        self._snapshots = {_name(step) for step in self._course.steps}
 
     def __call__(self, due: DueStep, features: Mapping[str, Tensor], who: Known) -> Measured:
         """As `measure`."""
@@ -101,19 +99,19 @@ class OfPatches:
         self, step: int, values: Mapping[str, float], origin: Tensor, grams: Tensor
     ) -> None:
         """Keep what later events are compared with: this one, and those that may be the best."""
-        course = self._course
+        course = DenseCourse.recall(self._earlier.memory)
+        of_before = {_name(step) for step in course.steps}
         course.update(step, values)
         self._earlier.memory = course.memory()
         names = {_name(step) for step in course.steps}
         new = {_name(step): grams} if _name(step) in names else {}
         self._earlier.keep(origin, before=grams, **new)
-        self._earlier.drop(self._snapshots - names)
-        self._snapshots = names
+        self._earlier.drop(of_before - names)
 
     @property
     def _best(self) -> str:
         """What the matrices of the best earlier event are kept as."""
-        best = self._course.best
+        best = DenseCourse.recall(self._earlier.memory).best
         return "" if best is None else _name(best.step)
 
 

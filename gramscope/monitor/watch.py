@@ -23,15 +23,18 @@ class Watch:
 
     Args:
         thresholds: Values other than the defaults, by name.
+        wishes: Whether to say, once, what it would need to say more.
         account: Knows what an earlier part of the run has seen, once there is a first event.
     """
 
-    def __init__(self, thresholds: Mapping[str, float] | None, account: Account) -> None:
+    def __init__(
+        self, thresholds: Mapping[str, float] | None, account: Account, *, wishes: bool = True
+    ) -> None:
         self._thresholds = thresholds
         self._account = account
         self._diagnosis: Diagnosis | None = None
         self._before = State("warming_up")
-        self._wished = False
+        self._wished = not wishes
 
     def update(self, event: Event) -> None:
         """Go on by an event's numbers, and tell it the state that the run is in."""

@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader
 
 from project.data.augment import Intensity, MultiCrop, ViewKind
 from project.data.crops import (
+    Batch,
     CropLoader,
     CropStream,
     LabelledCrops,
     StreamSampler,
     labelled_crops,
 )
+from project.data.held_out import HeldOutCrops
 from project.data.masking import MaskSampler
 from project.data.mni152 import hold_out_slab, load_mni152
 from project.data.nifti import (
@@ -104,6 +107,7 @@ class MultiCropData(LightningDataModule):
         self.batch_size = batch_size
         self.batches_per_epoch = batches_per_epoch
         self.crop_size = crop_size
+        self.patch_size = patch_size
         self.augment = MultiCrop(global_views, local_views, intensity, flip_axes)
         self.masks = MaskSampler(global_views.size // patch_size, mask_probability, mask_ratio)
         self.num_workers = num_workers
@@ -152,6 +156,8 @@ class MNI152(MultiCropData):
         probe_bank: Crops of each tissue that a probe may look up, from the trained regions.
         probe_queries: Crops of each tissue that it must name, from `probe_slab`.
         probe_min_share: Share of a probe crop that its majority tissue must exceed.
+        held_out_crop: Edge length in voxels of the crops of `val_dataloader`.
+        held_out_crops: How many there are.
         **options: See `MultiCropData`.
 
     Raises:
@@ -166,6 +172,8 @@ class MNI152(MultiCropData):
         probe_bank: int = 200,
         probe_queries: int = 300,
         probe_min_share: float = 0.5,
+        held_out_crop: int = 64,
+        held_out_crops: int = 64,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -179,6 +187,8 @@ class MNI152(MultiCropData):
             ("probe_crop", probe_crop),
             ("probe_bank", probe_bank),
             ("probe_queries", probe_queries),
+            ("held_out_crop", held_out_crop),
+            ("held_out_crops", held_out_crops),
         ):
             if value < 1:
                 raise ValueError(f"Expected `{name}` to be at least 1, but got {value}")
@@ -190,6 +200,13 @@ class MNI152(MultiCropData):
         self.probe_bank = probe_bank
         self.probe_queries = probe_queries
         self.probe_min_share = probe_min_share
+        if held_out_crop % self.patch_size:
+            raise ValueError(
+                f"Expected `held_out_crop` to be a multiple of `patch_size`, {self.patch_size}, but"
+                f" got {held_out_crop}"
+            )
+        self.held_out_crop = held_out_crop
+        self.held_out_crops = held_out_crops
         self._trained: list[Volume] = []
         self._slab: Volume | None = None
         self._probed: list[Volume] = []
@@ -205,6 +222,11 @@ class MNI152(MultiCropData):
             raise ValueError(
                 f"Expected `probe_slab` to be at least {self.probe_crop} voxels thick,"
                 f" but got {self.probe_slab}"
+            )
+        if min(slab.bounds.shape) < self.held_out_crop:
+            raise ValueError(
+                f"Expected `held_out` to be at least `held_out_crop`, {self.held_out_crop} voxels,"
+                f" thick, but got {self.held_out}"
             )
         for region in (behind, slab, before):
             if min(region.bounds.shape) < self.crop_size:
@@ -227,6 +249,12 @@ class MNI152(MultiCropData):
     def probed_volumes(self) -> Sequence[Volume]:
         """The probe's part of the slab."""
         return self._probed
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Fixed crops of the slab, `image` `[B, 1, S, S, S]`, for monitors of the same samples."""
+        size, count = self.held_out_crop, self.held_out_crops
+        crops = HeldOutCrops(self.held_out_volume(), size, count, self.augment.intensity)
+        return DataLoader(crops, batch_size=16)
 
     def probe_data(self) -> ProbeData:
         """Tissue crops of the trained regions and of the probe's slab."""

@@ -112,6 +112,24 @@ class SelfDistillation(nn.Module):
             "mask": mask,
         }
 
+    def probe_features(self, batch: Batch) -> dict[str, Tensor]:
+        """What the teacher makes of whole images, without views or masks; monitors ask for it.
+
+        Args:
+            batch: `image` `[N, C, S, S, S]`, of any multiple `S` of the patch size.
+
+        Returns:
+            `teacher_cls_token` `[N, K]`, `teacher_cls_token_backbone` `[N, D]`,
+            `teacher_patch_tokens_backbone` `[N, P, D]`, and the images as `image`.
+        """
+        whole = self.teacher.backbone(batch["image"])
+        return {
+            "teacher_cls_token": self.teacher.dino_head(whole.cls),
+            "teacher_cls_token_backbone": whole.cls,
+            "teacher_patch_tokens_backbone": whole.patches,
+            "image": batch["image"],
+        }
+
     def feature_views(self, batch: Batch) -> dict[str, dict[str, int | str]]:
         """Say which rows of `forward` are views of one crop; monitors ask for it.
 

@@ -42,7 +42,7 @@ class Tokens:
     """What was looked for in vain."""
 
     def rows(self, key: str) -> dict[str, Tensor]:
-        """``[N * V, …]`` by key: of each sample its class token, if there is one, then its patches."""
+        """``[N * V, …]`` by key: a sample's class token, if it has one, and its patches."""
         one = self.token is not None
         tokens = self.patches if self.token is None else _behind(self.token[:, None], self.patches)
         found = {key: tokens.flatten(0, 1)}

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gramscope.config.presets import PRESETS
+from gramscope.config.presets import MONITORS, PRESETS
 from gramscope.diagnosis import NUMBERS, number_of
 from gramscope.report.files import plain, read_yaml
 from gramscope.report.history import History, feature_names, read_histories
@@ -201,6 +201,6 @@ def _advice(job: Job, of_all: set[tuple[str, ...]]) -> str:
     options = " ".join(
         "gram/files=run" if name == "gram" else f"gram/files@callbacks.{name}=run"
         for name in names
-        if name in PRESETS
+        if name in MONITORS
     )
     return f"To keep them, write {settings}" + (f", or {options} with the preset" * bool(options))

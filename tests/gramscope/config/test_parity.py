@@ -19,15 +19,13 @@ import gramscope
 from gramscope.callbacks.agreement import Agreement
 from gramscope.callbacks.base import MonitorCallback
 from gramscope.callbacks.ending import Ending
-from gramscope.config.callbacks import (
-    GramMatrixConfig,
-    MonitorProgressBarConfig,
-    RepresentationMonitorConfig,
-)
+from gramscope.callbacks.probing.callback import ProbeCallback
+from gramscope.config.callbacks import GramMatrixConfig, RepresentationMonitorConfig
+from gramscope.config.presets import MONITORS, OTHERS
 from gramscope.config.settings import default_of, helps, settings
 from gramscope.diagnosis import NUMBERS
 
-CONFIGS = [GramMatrixConfig, RepresentationMonitorConfig, MonitorProgressBarConfig]
+CONFIGS = [*dict.fromkeys([*MONITORS.values(), *OTHERS.values()])]
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text()
 
@@ -78,7 +76,12 @@ def test_every_callback_of_the_library_has_a_config() -> None:
     ours = {c for c in _subclasses(Callback) if c.__module__.startswith("gramscope.")}
     public = {c for c in ours if "._" not in f"{c.__module__}.{c.__name__}"}
 
-    assert {get_class(c._target_) for c in CONFIGS} == public - {MonitorCallback, Ending, Agreement}
+    assert {get_class(c._target_) for c in CONFIGS} == public - {
+        MonitorCallback,
+        ProbeCallback,
+        Ending,
+        Agreement,
+    }
 
 
 @pytest.mark.parametrize("name", helps(GramMatrixConfig))
