@@ -39,7 +39,7 @@ def set_title(text: Text, title: str, room: float) -> None:
     text.set(text=title, size=_TITLE_SIZE)
     too_wide = text.get_window_extent().width / room
     if too_wide > 1:
-        text.set_size(_TITLE_SIZE / too_wide)
+        text.set(size=_TITLE_SIZE / too_wide)
 
 
 def encoded(pixels: Pixels) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -16,26 +15,15 @@ from gramscope.events.matrix import Matrix
 from gramscope.picture.canvas import bar, encoded, figure_of, set_title
 from gramscope.picture.frames import Frames, frames_of
 from gramscope.picture.layout import Box, share
-from gramscope.picture.look import Look
+from gramscope.picture.look import MOST_FRAMES, Course, Look
 from gramscope.picture.names import plain
 
-__all__ = ["MOST_FRAMES", "Course", "film"]
-
-MOST_FRAMES = 8
+__all__ = ["film"]
 
 _LEFT, _TOP, _RIGHT, _BOTTOM = 20, 34, 116, 20
 _BAR_FROM, _BAR_WIDTH, _LOWEST_BAR = 16, 22, 130
 _CURVE_FROM, _CURVE_LEFT, _CURVE_HIGH = 22, 64, 90
 _LONGEST_TITLE, _LONGEST_NAME = 200, 40
-
-
-@dataclass(frozen=True)
-class Course:
-    """A number of the events of a film."""
-
-    name: str
-    values: tuple[float, ...]
-    """One for each frame, NaN where there is none."""
 
 
 def film(
@@ -69,6 +57,8 @@ def film(
             f"a film has 1 to {MOST_FRAMES} frames, each of them its step, not {len(matrices)} of "
             f"{len(steps)} steps and {numbers} numbers"
         )
+    if course is not None and not np.isfinite(course.values).any():  # of a first event alone
+        course = None
     frames = frames_of(matrices, [f"step {step}" for step in steps], look)
     return _Film(frames, course).png(plain(title, _LONGEST_TITLE))
 

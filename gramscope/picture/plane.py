@@ -45,12 +45,13 @@ class Plane:
             (2 * np.arange(size) + 1) * n // (2 * size)
             for size, n in zip(self.size, self.grid, strict=True)
         )
-        return self._cut(of_patches)[ys][:, xs]
+        return np.asarray(self._cut(of_patches)[ys][:, xs])
 
     def _cut(self, volume: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if self.axis is None:
             return volume
-        return volume.take(int(self.at * volume.shape[self.axis]), self.axis)
+        at = int(self.at * volume.shape[self.axis])
+        return np.asarray(volume[(slice(None),) * self.axis + (at,)])
 
     def tile(self, rgb: Bytes) -> Pixels:
         """With its margin, and a line of black and white around the chosen patch."""

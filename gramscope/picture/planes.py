@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import combinations
 
 import numpy as np
@@ -69,9 +69,10 @@ class Planes:
             similarities: ``[T]`` for each column, with the chosen patch.
             span: What the colours span.
         """
-        bare = None if image is None else self._bare(image)
-        alike = [self._alike(similarity, span, bare) for similarity in similarities]
-        shown = [bare, *alike] if bare else alike
+        greys = None if image is None else self._greys(image)
+        shown = [self._alike(similarity, span, greys) for similarity in similarities]
+        if greys is not None:
+            shown.insert(0, [np.repeat(grey[..., None], 3, axis=2) for grey in greys])
         return [
             [plane.tile(rgb) for rgb in row]
             for plane, row in zip(self.each, zip(*shown, strict=True), strict=True)
@@ -87,33 +88,28 @@ class Planes:
             for i, (at, n) in enumerate(zip(self.place, self.grid, strict=True))
         )
 
-    def _bare(self, image: npt.NDArray[np.float16]) -> list[Bytes]:
+    def _greys(self, image: npt.NDArray[np.float16]) -> list[Bytes]:
         """By plane, the image in shades of grey, the same for all of them."""
         cuts = [plane.image(image) for plane in self.each]
-        low, high = np.percentile(np.concatenate([cut.ravel() for cut in cuts]), _WINDOW)
-        scale = 255 / (high - low) if high > low else 0.0
-        middle = 0 if high > low else 128
-        greys = [((cut - low) * scale + middle).clip(0, 255).astype(np.uint8) for cut in cuts]
-        return [np.repeat(grey[..., None], 3, axis=2) for grey in greys]
+        low, high = _window(np.concatenate([cut.ravel() for cut in cuts]))
+        return [((cut - low) * (255 / (high - low))).clip(0, 255).astype(np.uint8) for cut in cuts]
 
     def _alike(
         self,
         similarity: npt.NDArray[np.float32],
         span: tuple[float, float],
-        over: Sequence[Bytes] | None,
+        greys: Sequence[Bytes] | None,
     ) -> list[Bytes]:
-        """By plane, how alike patches are to the chosen one.
-
-        Args:
-            similarity: ``[T]``.
-            span: What the colours span.
-            over: What shines through, as `_bare` gives it.
-        """
+        """By plane, how alike patches are to the chosen one; the image shines through."""
         found = classes(similarity.reshape(self.grid), span)
-        colours = [viridis()[plane.cells(found)][..., :3] for plane in self.each]
-        if over is None:
-            return colours
-        return [_blended(*pair) for pair in zip(colours, over, strict=True)]
+        cells = [plane.cells(found) for plane in self.each]
+        if greys is None:
+            return [viridis()[:, :3].take(of_plane, axis=0) for of_plane in cells]
+        colours, light = _shares()
+        return [
+            colours.take(of_plane, axis=0) + light.take(grey)[..., None]
+            for of_plane, grey in zip(cells, greys, strict=True)
+        ]
 
     def _plane(self, pair: tuple[int, ...], cut: int | None) -> Plane:
         def of(values: Sequence[int]) -> tuple[int, int]:
@@ -142,7 +138,19 @@ def planes_of(patches: Patches, height: int, width: int) -> Planes:
     return Planes(patches.grid, patches.patch, edges, patches.image is not None)
 
 
-def _blended(colours: Bytes, greys: Bytes) -> Bytes:
-    """A dark image would make colours ones that the colour bar has not, so it is made lighter."""
-    lighter = _DARKEST + greys * ((255 - _DARKEST) / 255)
-    return np.asarray((1 - _OF_IMAGE) * colours + _OF_IMAGE * lighter, np.uint8)
+@cache
+def _shares() -> tuple[Bytes, Bytes]:
+    """What each class of similarity, and each grey, gives to the sum of both.
+
+    A dark image would make colours ones that the colour bar has not, so it is made lighter.
+    """
+    light = _OF_IMAGE * np.linspace(_DARKEST, 255, 256)
+    return ((1 - _OF_IMAGE) * viridis()[:, :3]).astype(np.uint8), light.astype(np.uint8)
+
+
+def _window(values: npt.NDArray[np.float32]) -> tuple[float, float]:
+    """What is black and what is white; single values are not to decide, if there are others."""
+    low, high = np.percentile(values, _WINDOW)
+    if low == high:
+        low, high = values.min(), values.max()
+    return (float(low), float(high)) if low < high else (low - 1.0, low + 1.0)
