@@ -89,7 +89,7 @@ class _Film:
         (width, height), sheet = self._size, self._frames.sheet
         sheet.write(figure, self._left, _TOP)
         text = figure.text(0.5, 1 - 22 / height, "", ha="center", parse_math=False)
-        set_title(text, title, width)
+        set_title(text, title, width - 2 * _LEFT)
         left, top = self._left + self._wide + _BAR_FROM, _TOP + sheet.first[1]
         box = (left, height - self._under, _BAR_WIDTH, self._under - top)
         bar(figure, box, ScalarMappable(Normalize(*self._frames.span), "viridis"))

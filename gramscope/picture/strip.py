@@ -24,7 +24,7 @@ class Strip:
     Where one is too many, of those between every second goes, the earliest first, then every second
     of those that are left, and so on, as `gramscope.events.thinning.Shelf` does with files. What is
     kept of an event is what a film shows: at most 256 evenly spaced rows, of patches none, and of
-    the image no edge beyond 160; that of the first event alone, since all are of one.
+    the image at most 160 values along an edge; that of the first event alone, since all are of one.
 
     Args:
         most: Events that are kept, at least two.
@@ -87,9 +87,12 @@ def _of_rows(gram: npt.NDArray[np.float32], rows: npt.NDArray[np.intp]) -> npt.N
 
 
 def _small_image(patches: Patches) -> npt.NDArray[np.float16] | None:
+    """All of its edges shorter by the same factor."""
     if patches.image is None:
         return None
-    return patches.image[np.ix_(*(_spread(edge, _LONGEST_EDGE) for edge in patches.image.shape))]
+    shape = patches.image.shape
+    share = min(1.0, _LONGEST_EDGE / max(shape))
+    return patches.image[np.ix_(*(_spread(edge, max(1, round(edge * share))) for edge in shape))]
 
 
 def _spread(n: int, most: int) -> npt.NDArray[np.intp]:
