@@ -15,7 +15,7 @@ import numpy.typing as npt
 from gramscope.events.event import Event
 from gramscope.events.files import directory_of, files_of_steps
 
-__all__ = ["LATEST", "Kept", "Shelf"]
+__all__ = ["LATEST", "Kept", "Shelf", "spacings"]
 
 LATEST = 8
 """Events of each log key, the latest, that go when no other is left."""
@@ -106,17 +106,23 @@ class Shelf:
         return int(costs[at]), Kept(int(steps[at]), log_key)
 
     def _costs(self, log_key: str, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """What each costs; the cheapest goes first.
-
-        The widest spacing at which it would still be there, of 1, 2, 4 … times what all steps are
-        multiples of: the first at or after a multiple of the spacing is.
-        """
+        """What each costs; the cheapest goes first."""
         costs = steps + 2 * _LATER
         end = max(1, len(steps) - LATEST)
-        unit = max(1, int(np.gcd.reduce(steps)))
-        counts = steps[:end] // unit
-        _, bits = np.frexp((counts[1:] ^ counts[:-1]).astype(np.float64))
-        costs[1:end] = unit * (1 << bits.astype(np.int64) >> 1)
+        costs[1:end] = spacings(steps)[1:end]
         changes = [event.step for event in self._changes if event.log_key == log_key]
         costs[np.isin(steps, changes)] += _LATER
         return costs
+
+
+def spacings(steps: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """``[n]``, the widest spacing at which each but the first of ascending steps would be left.
+
+    Of 1, 2, 4 … times what all steps are multiples of: the first at or after a multiple of the
+    spacing is left. Where those of the least spacing go first, what stays is spread evenly.
+    """
+    unit = max(1, int(np.gcd.reduce(steps)))
+    counts = steps // unit
+    _, bits = np.frexp((counts[1:] ^ counts[:-1]).astype(np.float64))
+    widest = unit * (1 << bits.astype(np.int64) >> 1)
+    return np.concatenate([[_LATER], widest])

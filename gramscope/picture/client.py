@@ -10,10 +10,12 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
-from gramscope.picture.look import Look
+from gramscope.picture.look import Course, Look
 
 __all__ = ["RenderClient", "RenderError"]
 
@@ -72,8 +74,41 @@ class RenderClient:
         Raises:
             RenderError: If the helper is not there, hangs, or cannot draw this.
         """
-        head = json.dumps({"size": len(npz), "title": title, **asdict(look)})
-        request = head.encode() + b"\n" + npz
+        return self._drawn([npz], title, look, None)
+
+    def film(
+        self,
+        npzs: Sequence[bytes],
+        steps: Sequence[int],
+        title: str,
+        look: Look = _PLAIN,
+        course: Course | None = None,
+    ) -> bytes:
+        """Have several events drawn beside each other; see `gramscope.picture.film.film`.
+
+        Args:
+            npzs: As `png` takes them, of one to `MOST_FRAMES` events of one kind.
+            steps: Those of the events.
+            title: Text above the picture.
+            look: Order and colours.
+            course: Shown as a curve below.
+
+        Returns:
+            A PNG file's bytes.
+
+        Raises:
+            RenderError: As of `png`; also if there are too many frames, or they do not fit.
+        """
+        name, values = (course.name, course.values) if course else ("", ())
+        frames = {"steps": list(steps), "name": name, "values": list(values)}
+        return self._drawn(npzs, title, look, frames)
+
+    def _drawn(
+        self, npzs: Sequence[bytes], title: str, look: Look, film: dict[str, Any] | None
+    ) -> bytes:
+        sizes = [len(npz) for npz in npzs]
+        head = {"sizes": sizes, "title": title, "look": astuple(look), "film": film}
+        request = json.dumps(head).encode() + b"\n" + b"".join(npzs)
         with self._asking:
             while True:
                 process = self._running()

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import io
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import PIL.Image
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from gramscope.events.matrix import Matrix, OfRole
+from gramscope.events.matrix import Matrix, OfRole, Patches
+from gramscope.picture.canvas import bar, encoded, figure_of, set_title
 from gramscope.picture.heatmap import Heatmap
-from gramscope.picture.layout import STRIP, Box, Extent, layout
+from gramscope.picture.layout import STRIP, Box, Extent, layout, share
 from gramscope.picture.look import ColorRange, Look
 from gramscope.picture.names import plain
 from gramscope.picture.paint import BLACK, Pixels, painted, strip
 from gramscope.picture.panels import Histogram, SpectrumPanel, panel
+from gramscope.picture.planes import Planes
 from gramscope.picture.rows import Rows
 
 __all__ = ["Frame"]
 
-_DPI = 100
-_TITLE_SIZE = 10.0
 _STRIP_FROM = 2  # pixels from the matrix, behind its edge
 
 
@@ -39,10 +36,16 @@ class Frame:
     Needs no display and leaves pyplot's global state alone.
     """
 
-    def __init__(self, extent: Extent, roles: Sequence[str], look: Look) -> None:
-        self._place = layout(extent, len(roles), len(look.panels))
-        width, height = self._place.size
-        self._figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+    def __init__(
+        self, extent: Extent, roles: Sequence[str], look: Look, planes: Planes | None = None
+    ) -> None:
+        self._planes = planes
+        self._sheet = planes.sheet([f"similarity to {planes.name}"]) if planes else None
+        of_planes = self._sheet.size[0] if self._sheet else 0
+        self._place = layout(extent, len(roles), len(look.panels), of_planes)
+        self._figure = figure_of(*self._place.size)
+        if self._sheet is not None:
+            self._sheet.write(self._figure, *self._of_planes)
         self._canvas = FigureCanvasAgg(self._figure)
         self._colours = ScalarMappable(Normalize(-1.0, 1.0), "viridis")
         shown = [plain(role, 48) if len(roles) > 1 else "" for role in roles]
@@ -56,11 +59,11 @@ class Frame:
             panel(name, self._axes(box), [plain(role, 24) for role in roles], is_fixed)
             for name, box in zip(look.panels, self._place.panels, strict=True)
         ]
-        bar = self._bar()
+        scale = bar(self._figure, self._place.bar, self._colours)
         self._named: list[Artist] = [axis for m in self._maps for axis in m.axes_of_names]
         self._changing: list[Artist] = [self._title, *(a for p in self._panels for a in p.changing)]
         if not is_fixed:
-            self._changing.append(bar.yaxis)
+            self._changing.append(scale.yaxis)
         for artist in (*self._named, *self._changing):
             artist.set_animated(True)
         self._canvas.draw()
@@ -93,13 +96,15 @@ class Frame:
         self._colours.set_clim(*span)
         for beside in self._panels:
             beside.update(matrix, list(roles.values()), span)
-        self._set_title(title)
+        (width, _), (middle, _) = self._place.size, self._place.title
+        set_title(self._title, title, 2 * min(middle, width - middle))
         self._restore(rows)
         self._draw(self._changing)
         pixels = np.array(self._canvas.buffer_rgba()).view(np.uint32)[..., 0]
         for box, of_role in zip(self._place.maps, roles.values(), strict=True):
             self._put(pixels, box, painted(_ordered(of_role.gram, order), rows.cells, span), rows)
-        return _png(pixels)
+        self._put_planes(pixels, matrix.patches, span)
+        return encoded(pixels)
 
     def _put(self, pixels: Pixels, box: Box, matrix: Pixels, rows: Rows) -> None:
         """Put a matrix in its place, a black edge around it, and strips beside that."""
@@ -111,6 +116,21 @@ class Frame:
             beside = strip(rows.cells)
             pixels[top - STRIP : top - _STRIP_FROM, left:right] = beside
             pixels[top : top + side, right + _STRIP_FROM : right + STRIP] = beside[:, None]
+
+    def _put_planes(
+        self, pixels: Pixels, patches: Patches | None, span: tuple[float, float]
+    ) -> None:
+        if patches is None or self._planes is None or self._sheet is None:
+            return
+        tiles = self._planes.columns(patches.image, [patches.similarity], span)
+        self._sheet.put(pixels, *self._of_planes, tiles)
+
+    @property
+    def _of_planes(self) -> tuple[int, int]:
+        """Where their sheet begins, from the left and from above: beside the first heatmap."""
+        assert self._sheet is not None
+        _, bottom, _, side = self._place.maps[0]
+        return self._place.planes, self._place.size[1] - bottom - side - self._sheet.first[1]
 
     def _restore(self, rows: Rows) -> None:
         """Put back all that does not change from picture to picture as long as rows are these."""
@@ -131,26 +151,11 @@ class Frame:
         return self._canvas.copy_from_bbox(self._figure.bbox)
 
     def _axes(self, box: Box) -> Axes:
-        return self._figure.add_axes(self._place.share(box))
+        return self._figure.add_axes(share(self._place.size, box))
 
-    def _bar(self) -> Axes:
-        axes = self._axes(self._place.bar)
-        self._figure.colorbar(self._colours, cax=axes, label="cosine similarity")
-        axes.ticklabel_format(axis="y", useOffset=False)
-        return axes
-
-    def _titled(self) -> Any:
+    def _titled(self) -> Text:
         (width, height), (x, y) = self._place.size, self._place.title
-        at = (x / width, y / height)
-        return self._figure.text(*at, "", size=_TITLE_SIZE, ha="center", parse_math=False)
-
-    def _set_title(self, title: str) -> None:
-        """A long one in letters small enough."""
-        self._title.set(text=title, size=_TITLE_SIZE)
-        (width, _), (middle, _) = self._place.size, self._place.title
-        too_wide = self._title.get_window_extent().width / (2 * min(middle, width - middle))
-        if too_wide > 1:
-            self._title.set_size(_TITLE_SIZE / too_wide)
+        return self._figure.text(x / width, y / height, "", ha="center", parse_math=False)
 
 
 def _sides(number: int, roles: int) -> tuple[bool, bool]:
@@ -161,12 +166,3 @@ def _sides(number: int, roles: int) -> tuple[bool, bool]:
 def _ordered(gram: npt.NDArray[np.float32], order: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
     is_as_gathered = (order[1:] > order[:-1]).all()
     return gram if is_as_gathered else gram[order][:, order]
-
-
-def _png(pixels: Pixels) -> bytes:
-    buffer = io.BytesIO()
-    height, width = pixels.shape
-    image = PIL.Image.frombuffer("RGBA", (width, height), pixels).convert("RGB")
-    # Run lengths are what cells of one colour are made of: as small as the default, and quick.
-    image.save(buffer, format="png", dpi=(_DPI, _DPI), compress_level=1, compress_type=zlib.Z_RLE)
-    return buffer.getvalue()

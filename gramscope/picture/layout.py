@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["STRIP", "Box", "Extent", "Layout", "layout"]
+__all__ = ["STRIP", "Box", "Extent", "Layout", "layout", "share"]
 
 Box = tuple[int, int, int, int]
 """Left, bottom, width, height."""
@@ -15,6 +15,7 @@ STRIP = 6
 _LEFT, _BOTTOM, _ABOVE, _RIGHT = 67, 42, 42, 117
 _BAR_FROM, _BAR_WIDTH = 16, 22
 _BETWEEN = 18
+_RIGHT_OF_PLANES = 24
 _ROLE_TITLE = 24
 _TITLE_PAD = 7
 _PANEL_WIDTH, _HIGHEST_PANEL = 480, 540
@@ -34,7 +35,7 @@ class Extent:
 
 @dataclass(frozen=True)
 class Layout:
-    """Of a picture with one heatmap for each role, a colour bar, and panels at the right."""
+    """Of one heatmap for each role, a colour bar, planes of an image and panels at the right."""
 
     size: tuple[int, int]
     maps: tuple[Box, ...]
@@ -42,17 +43,20 @@ class Layout:
     bar: Box
     title: tuple[float, float]
     """Middle and foot of the last line."""
+    planes: int
+    """Where they begin, from the left."""
     panels: tuple[Box, ...]
     """From top to bottom."""
 
-    def share(self, box: Box) -> tuple[float, float, float, float]:
-        """The same box in fractions of the picture."""
-        (width, height), (left, bottom, w, h) = self.size, box
-        return left / width, bottom / height, w / width, h / height
+
+def share(size: tuple[int, int], box: Box) -> tuple[float, float, float, float]:
+    """A box in fractions of a picture of that width and height."""
+    (width, height), (left, bottom, w, h) = size, box
+    return left / width, bottom / height, w / width, h / height
 
 
-def layout(extent: Extent, roles: int, panels: int) -> Layout:
-    """Place so many heatmaps and panels.
+def layout(extent: Extent, roles: int, panels: int, planes: int = 0) -> Layout:
+    """Place so many heatmaps and panels, and planes that are so wide together.
 
     One heatmap in a room of 456 pixels makes a picture of 640 x 540 pixels.
     """
@@ -63,7 +67,8 @@ def layout(extent: Extent, roles: int, panels: int) -> Layout:
     left, bottom = _LEFT + columns * left_over // 2, _BOTTOM + rows * left_over // 2
     across, down = pitch + _BETWEEN, pitch + heading
     wide, high = columns * across - _BETWEEN, rows * down - heading
-    right = _LEFT + wide + columns * left_over + _RIGHT
+    of_planes = _LEFT + wide + columns * left_over + _RIGHT
+    right = of_planes + planes + _RIGHT_OF_PLANES * bool(planes)
     height = _BOTTOM + rows * (down + left_over) + _ABOVE
     each = min(height // max(panels, 1), _HIGHEST_PANEL)
     return Layout(
@@ -74,6 +79,7 @@ def layout(extent: Extent, roles: int, panels: int) -> Layout:
         ),
         bar=(left + wide + _BAR_FROM, bottom, _BAR_WIDTH, high - extent.strip),
         title=(left + wide / 2, bottom + high + heading + _TITLE_PAD),
+        planes=of_planes,
         panels=tuple(_panel(right, height - (i + 1) * each, each) for i in range(panels)),
     )
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["ColorRange", "Look", "Order", "Panel"]
+__all__ = ["MOST_FRAMES", "ColorRange", "Course", "Look", "Order", "Panel"]
+
+MOST_FRAMES = 8
+"""Events beside each other in a film."""
 
 
 class Order(str, Enum):
@@ -44,3 +47,12 @@ class Look:
     order: str = Order.rank.value
     color_range: str = ColorRange.fixed.value
     panels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Course:
+    """A number of the events of a film."""
+
+    name: str
+    values: tuple[float, ...]
+    """One for each frame, NaN where there is none."""

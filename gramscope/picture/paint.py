@@ -10,7 +10,7 @@ import numpy.typing as npt
 from gramscope.picture.cells import Cells
 from gramscope.picture.colours import averaged, classes, viridis
 
-__all__ = ["BLACK", "Pixels", "painted", "strip"]
+__all__ = ["BLACK", "Pixels", "packed", "painted", "strip"]
 
 Pixels = npt.NDArray[np.uint32]
 """Red, green, blue and opacity, a byte each."""
@@ -51,10 +51,15 @@ def _runs(rows: int, borders: tuple[int, ...]) -> npt.NDArray[np.intp]:
     return np.searchsorted(borders, np.arange(rows), side="right")
 
 
+def packed(rgb: npt.NDArray[np.uint8]) -> Pixels:
+    """``[..., 3]``, red, green and blue, as pixels ``[...]``."""
+    rgba = np.full((*rgb.shape[:-1], 4), 255, np.uint8)
+    rgba[..., :3] = rgb
+    return rgba.view(np.uint32)[..., 0]
+
+
 def _grey(tones: npt.NDArray[np.float64]) -> Pixels:
-    rgba = np.repeat(tones.astype(np.uint8)[:, None], 4, axis=1)
-    rgba[:, 3] = 255
-    return rgba.view(np.uint32)[:, 0]
+    return packed(np.repeat(tones.astype(np.uint8)[:, None], 3, axis=1))
 
 
 @cache

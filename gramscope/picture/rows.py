@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,9 +91,18 @@ def _names(matrix: Matrix) -> tuple[str, list[str]]:
         return "sample id", told_apart([str(name) for name in matrix.sample_id])
     if index is None:
         return "row", [str(at) for at in range(len(matrix.gram))]
+    if matrix.patches is not None:
+        return _places(index, matrix.patches.grid)
     if rank is None or (rank == rank[0]).all():
         return "index in the batch", [str(at) for at in index]
     return "rank · index in the batch", [f"{r}·{at}" for r, at in zip(rank, index, strict=True)]
+
+
+def _places(index: npt.NDArray[np.int32], grid: Sequence[int]) -> tuple[str, list[str]]:
+    """Of patches: where in the image they are."""
+    along = np.unravel_index(index % math.prod(grid), grid)
+    names = ["·".join(map(str, place)) for place in zip(*along, strict=True)]
+    return f"patch, by axes {'·'.join(map(str, range(len(grid))))}", names
 
 
 def _rows(cells: Cells, what: str, names: Sequence[str], ticks: Sequence[Tick]) -> Rows:

@@ -1,7 +1,8 @@
 """The helper process that draws pictures: requests on its standard input, PNG files on its output.
 
-A request is a line of JSON (`size`, `title`, `order`, `color_range`, `panels`) followed by `size`
-bytes, those of an event's ``.npz`` file; the answer is a line of JSON (`size`, `error`) followed by
+A request is a line of JSON (`sizes`, `title`, `look`, `film`) followed by as many bytes as each of
+`sizes` says, those of an event's ``.npz`` file; `film` is ``None`` where a picture of one event is
+wanted, else what is known of the frames. The answer is a line of JSON (`size`, `error`) followed by
 `size` bytes.
 """
 
@@ -11,10 +12,12 @@ import json
 import os
 import sys
 import warnings
-from typing import BinaryIO
+from collections.abc import Sequence
+from typing import Any, BinaryIO
 
 from gramscope.events.matrix import read_matrix
-from gramscope.picture.look import Look
+from gramscope.picture.film import film
+from gramscope.picture.look import Course, Look
 from gramscope.picture.renderer import Renderer
 
 __all__ = ["main", "serve"]
@@ -25,17 +28,26 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     renderer = Renderer()
     while (line := requests.readline()).endswith(b"\n"):
         request = json.loads(line)
-        npz = requests.read(request["size"])
-        if len(npz) < request["size"]:  # the parent process died while it asked
+        npzs = [requests.read(size) for size in request["sizes"]]
+        if [len(npz) for npz in npzs] != request["sizes"]:  # the parent died while it asked
             return
         try:
-            look = Look(request["order"], request["color_range"], tuple(request["panels"]))
-            picture, error = renderer.png(read_matrix(npz), request["title"], look), ""
+            picture, error = _drawn(renderer, request, npzs), ""
         except Exception as problem:  # one bad picture must not cost the others
             picture, error = b"", repr(problem)
         head = json.dumps({"size": len(picture), "error": error})
         answers.write(head.encode() + b"\n" + picture)
         answers.flush()
+
+
+def _drawn(renderer: Renderer, request: dict[str, Any], npzs: Sequence[bytes]) -> bytes:
+    matrices, title = [read_matrix(npz) for npz in npzs], request["title"]
+    order, color_range, panels = request["look"]
+    look = Look(order, color_range, tuple(panels))
+    if (frames := request["film"]) is None:
+        return renderer.png(matrices[0], title, look)
+    course = Course(frames["name"], tuple(frames["values"])) if frames["values"] else None
+    return film(matrices, frames["steps"], title, look, course)
 
 
 def main() -> None:

@@ -1,0 +1,101 @@
+"""Which events of a run of unknown length are to be seen in its film, kept small in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from gramscope.events.matrix import Matrix, OfRole, Patches, read_matrix
+from gramscope.events.thinning import spacings
+from gramscope.picture.look import MOST_FRAMES
+
+__all__ = ["Strip"]
+
+_MOST_ROWS = 256
+_LONGEST_EDGE = 160
+"""Of an image; no tile of a film has more pixels along an edge than about so many."""
+
+
+class Strip:
+    """The first event, the latest, and others spread evenly between them.
+
+    Where one is too many, of those between every second goes, the earliest first, then every second
+    of those that are left, and so on, as `gramscope.events.thinning.Shelf` does with files. What is
+    kept of an event is what a film shows: at most 256 evenly spaced rows, of patches none, and of
+    the image at most 160 values along an edge; that of the first event alone, since all are of one.
+
+    Args:
+        most: Events that are kept, at least two.
+    """
+
+    def __init__(self, most: int = MOST_FRAMES) -> None:
+        self._most = most
+        self._frames: dict[int, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    @property
+    def steps(self) -> list[int]:
+        """Of what is kept, in ascending order."""
+        return sorted(self._frames)
+
+    @property
+    def npzs(self) -> list[bytes]:
+        """In the same order, as `RenderClient.film` takes them."""
+        return [self._frames[step] for step in self.steps]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(map(len, self._frames.values()))
+
+    def add(self, step: int, npz: bytes) -> None:
+        """Take a further event, or another one of the same step.
+
+        Args:
+            step: Its step.
+            npz: Its ``Matrix.npz()``.
+
+        Raises:
+            MatrixError: If it holds no matrix; what is kept stays as it was.
+        """
+        is_first = all(step <= kept for kept in self._frames)
+        self._frames[step] = _small(read_matrix(npz), with_image=is_first).npz()
+        while len(self._frames) > self._most:
+            steps = self.steps
+            between = spacings(np.array(steps))[1:-1]
+            del self._frames[steps[1 + int(between.argmin())]]
+
+
+def _small(matrix: Matrix, with_image: bool) -> Matrix:
+    patches = matrix.patches
+    rows = _spread(len(matrix.gram), _MOST_ROWS if patches is None else 1)
+    return Matrix(
+        _of_rows(matrix.gram, rows),
+        label=None if matrix.label is None else matrix.label[rows],
+        role=matrix.role,
+        others={name: OfRole(_of_rows(x.gram, rows)) for name, x in matrix.others.items()},
+        patches=patches and replace(patches, image=_small_image(patches) if with_image else None),
+    )
+
+
+def _of_rows(gram: npt.NDArray[np.float32], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+    return gram[np.ix_(rows, rows)]
+
+
+def _small_image(patches: Patches) -> npt.NDArray[np.float16] | None:
+    """All of its edges shorter by the same factor."""
+    if patches.image is None:
+        return None
+    shape = patches.image.shape
+    share = min(1.0, _LONGEST_EDGE / max(shape))
+    return patches.image[np.ix_(*(_spread(edge, max(1, round(edge * share))) for edge in shape))]
+
+
+def _spread(n: int, most: int) -> npt.NDArray[np.intp]:
+    """At most so many of 0…N-1, each from the middle of its share."""
+    kept = min(n, most)
+    return (2 * np.arange(kept) + 1) * n // (2 * kept)
