@@ -99,6 +99,10 @@ class DenseCourse:
         self._kept = _outer([*self._kept, event])
 
     @property
+    def _ends(self) -> dict[str, _Event | None]:
+        return {"_first": self._first, "_last": self._last}
+
+    @property
     def steps(self) -> tuple[int, ...]:
         """Those that are the best one or may come to be it, whatever follows."""
         return tuple(sorted(event.step for event in self._kept))
@@ -121,7 +125,8 @@ class DenseCourse:
 
     def memory(self) -> dict[str, Any]:
         """All of it as JSON has it, for `recall`."""
-        return dict(vars(self))
+        ends = {name: event and [*event] for name, event in self._ends.items()}
+        return {**vars(self), **ends, "_kept": [[*event] for event in self._kept]}
 
     @classmethod
     def recall(cls, memory: Mapping[str, Any]) -> DenseCourse:
@@ -129,7 +134,7 @@ class DenseCourse:
         course = cls()
         vars(course).update(memory)
         course._kept = [_Event(*event) for event in course._kept]
-        course._first, course._last = (e and _Event(*e) for e in (course._first, course._last))
+        course._first, course._last = (e and _Event(*e) for e in course._ends.values())
         return course
 
 

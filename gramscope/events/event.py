@@ -63,6 +63,8 @@ class Event:
     """The picture."""
     prepared: Any = None
     """What the monitor's ``prepare`` made of it; gone once the event is recorded."""
+    film: Event | None = None
+    """A picture of this event beside earlier ones, for loggers, under a key of its own."""
     published: bool = False
     """Whether loggers have had it, so that its outcome is final."""
     state: State | None = None

@@ -16,6 +16,7 @@ __all__ = [
     "directory_of",
     "event_of",
     "files_of_steps",
+    "film_file",
     "read_events",
     "stem",
     "write_atomically",
@@ -35,6 +36,11 @@ def directory_of(save_dir: Path, log_key: str) -> Path:
 def stem(save_dir: Path, log_key: str, step: int) -> Path:
     """``<directory>/step_00000100``, to which a suffix is added."""
     return directory_of(save_dir, log_key) / f"step_{step:08d}"
+
+
+def film_file(save_dir: Path, log_key: str) -> Path:
+    """``<directory>/film.png``, the pictures of a run beside each other."""
+    return directory_of(save_dir, log_key) / "film.png"
 
 
 def files_of_steps(directory: Path) -> Iterator[tuple[int, os.DirEntry[str]]]:

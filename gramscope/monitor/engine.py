@@ -88,7 +88,7 @@ class Engine:
 
     def record(self, channel: Channel, event: Event) -> None:
         """Let go of the data of an event whose outcome is final, and have it accounted for."""
-        event.matrix = event.prepared = None
+        event.matrix = event.prepared = event.film = None
         event.published = True
         if self._recorder is not None:
             self._recorder.put(channel, event)

@@ -12,12 +12,13 @@ from functools import partial
 from pathlib import Path
 
 from gramscope.events import Event, Matrix, Reason
-from gramscope.events.files import append_event, stem, write_atomically
+from gramscope.events.files import append_event, film_file, stem, write_atomically
 from gramscope.monitor.due_step import Channel
 from gramscope.monitor.place import Place
 from gramscope.monitor.warn_once import WarnOnce
 from gramscope.monitor.worker import Worker
 from gramscope.picture.client import RenderClient
+from gramscope.picture.strip import Strip
 
 __all__ = ["Recorder", "why_abandoned"]
 
@@ -117,6 +118,28 @@ class Recorder:
             self._keep_for_a_while(event, event.png)
         if event.png is not None and channel.prepare is not None:
             event.prepared = channel.prepare(event)
+        if channel.strip is not None:
+            event.film = self._film(channel, channel.strip, event, npz)
+
+    def _film(self, channel: Channel, strip: Strip, event: Event, npz: bytes) -> Event | None:
+        """The event beside earlier ones; ``None`` where it is the first, or cannot be drawn."""
+        try:
+            strip.add(event.step, npz)
+            if len(strip) < 2:
+                return None
+            png = self._renderer.film(strip.npzs, strip.steps, event.name, channel.look)
+            film = Event(event.step, f"{event.log_key}/film", event.feature_key, png=png)
+            film.name, film.n = f"{event.name}, steps {_listed(strip.steps)}", event.n
+            film.world_size = event.world_size
+            film.log()
+            if event.kept and channel.place is not None:
+                film.picture = film_file(channel.place.directory, event.log_key)
+                write_atomically(film.picture, png)
+            film.prepared = None if channel.prepare is None else channel.prepare(film)
+        except Exception as error:  # the event does without
+            self._warn(f"film: {error}", f"Step {event.step} is in no film: {error}")
+            return None
+        return film
 
     def _draw(self, channel: Channel, event: Event, npz: bytes) -> bytes | None:
         try:
@@ -180,6 +203,10 @@ def why_abandoned(closed: bool, error: Exception | None) -> Reason:
     if error is not None:
         return Reason.event_failed
     return Reason.shutdown if closed else Reason.monitor_died
+
+
+def _listed(steps: list[int]) -> str:
+    return ", ".join(map(str, steps))
 
 
 def _bytes_to_draw(item: tuple[Channel, Event]) -> int:

@@ -173,7 +173,7 @@ class MNI152(MultiCropData):
         probe_queries: int = 300,
         probe_min_share: float = 0.5,
         held_out_crop: int = 64,
-        held_out_crops: int = 64,
+        held_out_crops: int = 32,
         **options: Any,
     ) -> None:
         super().__init__(**options)

@@ -11,7 +11,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint, ProgressBar
 
-from gramscope import instantiate_callbacks, objective
+from gramscope import instantiate_callbacks, objective, probe_checkpoints
 from gramscope.config.instantiate import ConfigError, build
 from gramscope.sweep.objective import check_objective
 from project.job.page import page
@@ -50,7 +50,10 @@ def train(cfg: DictConfig) -> float | list[float] | None:
 
     _start_loggers(trainer, OmegaConf.to_container(cfg, resolve=True))
     with processes_of_this_job():
-        _fit(trainer, model, datamodule, cfg)
+        if cfg.checkpoints is None:
+            _fit(trainer, model, datamodule, cfg)
+        else:
+            _look(trainer, model, datamodule, cfg)
     return objective(trainer, cfg.objective)
 
 
@@ -102,6 +105,18 @@ def _with_config_errors(datamodule: pl.LightningDataModule) -> pl.LightningDataM
 
     datamodule.setup = setup_or_refuse  # type: ignore[method-assign]
     return datamodule
+
+
+def _look(trainer: pl.Trainer, model: Any, datamodule: Any, cfg: DictConfig) -> None:
+    """Look at the checkpoints of an earlier run."""
+    outcome = "failed"
+    try:
+        steps = probe_checkpoints(trainer, model, cfg.checkpoints, datamodule=datamodule)
+        outcome = f"{len(steps)} checkpoints"
+    except ValueError as error:
+        raise ConfigError(f"`checkpoints`: {error}") from error
+    finally:
+        finish(trainer, outcome, page(cfg.output_dir, cfg.report))
 
 
 def _fit(trainer: pl.Trainer, model: Any, datamodule: Any, cfg: DictConfig) -> None:

@@ -70,6 +70,8 @@ def summary(trainer: pl.Trainer, outcome: str) -> Iterator[tuple[str, str]]:
     """
     callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
     steps = f"after {trainer.global_step} optimizer steps"
+    if outcome.endswith("checkpoints"):
+        steps = "were looked at, one after the other"
     stopped = [callback.stopped for callback in watching(callbacks) if callback.stopped]
     if outcome == "finished" and stopped:
         yield "stopped", f"{steps}: {', '.join(stopped)}"

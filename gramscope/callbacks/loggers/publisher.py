@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from gramscope.callbacks.loggers.sender import Sender
@@ -67,13 +67,21 @@ class Publisher:
         numbers = {f"{self._prefix}/{name}": value for name, value in numbers_of(event).items()}
         if not event.logged and not numbers:
             return
-        prepared = event.prepared or [_Prepared() for _ in self._senders]
         taken = [
             self._hand_over(sender, event, numbers, step, done)
-            for sender, done in zip(self._senders, prepared, strict=True)
+            for sender, done in self._with_prepared(event)
         ]
         if event.logged and not event.kept and not any(taken):
             event.skip(Reason.not_taken)
+        if event.film is not None:
+            for sender, done in self._with_prepared(event.film):
+                if sender.takes_images:
+                    self._hand_over(sender, event.film, {}, step, done)
+
+    def _with_prepared(self, event: Event) -> Iterable[tuple[Sender, _Prepared]]:
+        """Each sender, and what was prepared for it."""
+        prepared = event.prepared or [_Prepared() for _ in self._senders]
+        return zip(self._senders, prepared, strict=True)
 
     @property
     def prepare(self) -> Callable[[Event], Any] | None:

@@ -64,7 +64,8 @@ class Sender:
             step: Where it belongs on the logger's axis.
             prepared: What `prepare` returned; ``None`` also where it failed or was not called.
         """
-        self.logger.log_metrics(numbers, step=step)
+        if numbers:  # of a film there are none
+            self.logger.log_metrics(numbers, step=step)
 
     def alert(self, title: str, text: str) -> None:
         """Say that an alarm has begun, if the logger has a way to say so."""

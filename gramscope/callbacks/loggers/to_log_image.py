@@ -30,7 +30,7 @@ class ToLogImage(Sender):
             image = str(event.picture) if event.picture else image_of(event)
             at = {"step": step} if _takes(self.logger, key="", images=[], step=0) else {}
             self.logger.log_image(key=event.log_key, images=[image], **at)
-        self.logger.log_metrics(numbers, step=step)
+        super().send(event, numbers, step, prepared)
 
 
 def _takes(logger: Any, **arguments: Any) -> bool:

@@ -37,7 +37,7 @@ class ToTensorBoard(Sender):
     def send(self, event: Event, numbers: dict[str, float], step: int, prepared: Any) -> None:
         if event.png is not None:
             self._add_image(event, event.png, step)
-        self.logger.log_metrics(numbers, step=step)
+        super().send(event, numbers, step, prepared)
         layout = None if self._charts is None else self._charts.with_chart_of(numbers)
         if layout is not None:
             self.logger.experiment.add_custom_scalars(layout)

@@ -43,15 +43,23 @@ def probe_checkpoints(
             "callbacks, which look at checkpoints, but it has none."
         )
     found = _by_step(trainer, folder)
-    for path in found.values():
-        try:
-            trainer.validate(model, ckpt_path=str(path), verbose=False, **data)
-        except RuntimeError as error:
-            if "loading state_dict" not in str(error):
-                raise
-            first = " ".join(str(error).split())[:200]
-            raise ValueError(f"{path} is a checkpoint of another model: {first} …") from error
+    limit, trainer.limit_val_batches = trainer.limit_val_batches, 1  # probes read for themselves
+    try:
+        for path in found.values():
+            _validate(trainer, model, path, data)
+    finally:
+        trainer.limit_val_batches = limit
     return [*found]
+
+
+def _validate(trainer: Any, model: Any, path: Path, data: dict[str, Any]) -> None:
+    try:
+        trainer.validate(model, ckpt_path=str(path), verbose=False, **data)
+    except RuntimeError as error:
+        if "loading state_dict" not in str(error):
+            raise
+        first = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path} is a checkpoint of another model: {first} …") from error
 
 
 def step_of(trainer: Any, path: Any) -> int:

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from gramscope.callbacks.fit import Fit
 from gramscope.callbacks.probing.encoder import Encoder
+from gramscope.monitor.capture import StepCapture
 
 __all__ = ["ProbeFit"]
 
@@ -31,24 +32,16 @@ class ProbeFit(Fit):
         """Meet the samples; they are encoded before anything is learned, once in a run."""
         if self.encoder.has_met:
             return
-        with self.cost:
-            self.encoder.meet(batch)
-            if trainer.global_step == 0 and not self.encoder.waits:
-                self.look(0)
-            self.cost.end_step(due=self.seen == 0)
+        self.encoder.meet(batch)
+        if trainer.global_step == 0 and not self.encoder.waits:
+            self.look(0)
 
     @override
     def end_batch(self, trainer: Any, outputs: Any) -> None:
-        with self.cost:
-            if self.advance(trainer):
-                self._hand_over()
-                self.trouble = None
-
-    def _hand_over(self) -> None:
-        if self.due is not None:
+        if self.advance(trainer) and self.due is not None:
             self.seen = self.due
-            self.hand_over(self.trouble or self.encoder.encode())
-            self.cost.end_step(due=True)
+            self.hand_over(self.trouble or self._encoded())
+        self.trouble = None
 
     @override
     def conclude(self) -> None:
@@ -59,4 +52,11 @@ class ProbeFit(Fit):
     def look(self, step: int) -> None:
         """Hand over an event of the weights as they are."""
         self.seen, self.is_told = step, True
-        self.monitor.submit(step, self.encoder.encode())
+        self.monitor.submit(step, self._encoded())
+
+    def _encoded(self) -> StepCapture:
+        """This rank's rows, whose cost is counted."""
+        with self.cost:
+            capture = self.encoder.encode()
+            self.cost.end_step(due=True)
+        return capture
