@@ -13,8 +13,8 @@ from gramscope.report.curves import thinned
 from gramscope.report.history import History, gram_of
 from gramscope.report.run.choice import STRETCHES
 from gramscope.report.run.encoding import image, picture
-from gramscope.report.run.slices import slices
 from gramscope.report.run.panels import Panel
+from gramscope.report.run.slices import slices
 from gramscope.report.spells import Spell
 
 __all__ = ["Pictures", "content", "known_numbers", "pictures"]

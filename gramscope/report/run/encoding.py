@@ -70,8 +70,8 @@ def image(patches: Patches) -> str | None:
 
 
 def _in_steps(values: npt.NDArray[np.float64], low: float, high: float) -> bytes:
-    shares = (values.clip(low, high) - low) / max(high - low, 1e-9)
-    return (shares * 255).round().astype(np.uint8).tobytes()
+    steps = (values.clip(low, high) - low) * (255 / max(high - low, 1e-9))
+    return bytes(steps.round().astype(np.uint8))
 
 
 def _slices(of: Slices) -> dict[str, Any]:
