@@ -16,6 +16,7 @@ from gramscope.report.files import plain
 from gramscope.report.history import Columns, History, features_of, gram_of, role_names
 from gramscope.report.spells import Spell, spells
 from gramscope.report.summary import MetricSummary, bad_ends, summary_of
+from gramscope.report.teacher import teacher_of
 
 __all__ = ["Line", "Picture", "Thing"]
 
@@ -79,6 +80,11 @@ class Thing:
     def advice(self) -> str:
         """What an alarm says; empty if there is none."""
         return _said(self.spell)[1] if self.spell and self.spell.kind.alarm else ""
+
+    @cached_property
+    def teacher(self) -> str:
+        """Which snapshot to take as the teacher of gram anchoring, in words; or empty."""
+        return teacher_of(self.history)
 
     @cached_property
     def roles(self) -> list[str]:

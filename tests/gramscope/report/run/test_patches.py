@@ -174,6 +174,20 @@ class TestSlices:
         assert any(name.startswith("class/effective_rank") for name in charts)
 
 
+def test_the_best_snapshot_is_said_beside_the_diagnosis(sweep: SweepDir, opened: Open) -> None:
+    job = sweep.job()
+    for step, inter in ((0, 0.5), (100, 0.9), (200, 0.6)):
+        numbers = {"dense_inter": inter, "dense_intra": 0.3, "dense_rank": inter / 2}
+        job.log(step, metrics=numbers)
+    other = sweep.job().log(10, 20, 30)
+    page = opened(job.path, other.path)
+
+    (said,) = page.page.locator("[aria-labelledby=course] .teacher").all_inner_texts()
+    assert said.startswith(
+        "Which gram teacher? By the numbers, patches were grouped best at step 100"
+    )
+
+
 class TestFilm:
     """The same rows at a few steps beside each other."""
 
