@@ -58,7 +58,7 @@ function paintSlice(canvas, width, slices, index, grey, adaptive, palette) {
   const plane = slices.planes[index];
   const image = Grey.plane(grey, slices, index);
   const [rows, columns] = plane.size;
-  const share = image ? image.height / image.width : rows / columns;
+  const share = Math.max(1 / 3, Math.min(3, image ? image.height / image.width : rows / columns));
   Object.assign(canvas, { width, height: Math.max(1, Math.round(width * share)) });
   canvas.style.aspectRatio = `1 / ${share}`;
   const context = canvas.getContext("2d");

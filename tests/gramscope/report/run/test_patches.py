@@ -259,8 +259,10 @@ def test_nothing_is_wider_than_the_window(width: int, sweep: SweepDir, opened: O
 
 
 def test_of_many_patches_so_many_pictures_as_there_is_room_for(sweep: SweepDir) -> None:
-    image = np.random.default_rng(0).normal(size=(64, 64, 64)).astype(np.float16)
-    job = watch_patches(sweep.job(), *range(1, 41), grid=(8, 8, 8), patch=0, image=image)
+    grid, job = (200, 200), sweep.job()
+    image = np.random.default_rng(0).normal(size=(600, 600)).astype(np.float16)
+    for step in range(1, 41):
+        job.log(step, patches=Patches(grid, 0, similarity(step, grid, 0), image))
     runs, _ = load_runs([job.path])
     (panel,), _ = panels_of(runs, 1_000_000)
     found = pictures(panel)
