@@ -144,7 +144,8 @@ def _patches(found: dict[str, npt.NDArray[Any]]) -> Patches | None:
     """What is there of one image, if it is whole."""
     try:
         grid, patch = tuple(map(int, found["grid"].flat)), int(found["patch"])
-        similarity = np.asarray(found["similarity"], np.float32)
+        with np.errstate(over="ignore"):
+            similarity = np.asarray(found["similarity"], np.float32)
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
     fits = len(grid) in (2, 3) and min(grid) > 0 and similarity.shape == (math.prod(grid),)
@@ -156,6 +157,8 @@ def _patches(found: dict[str, npt.NDArray[Any]]) -> Patches | None:
 def _image(image: npt.NDArray[Any] | None, axes: int) -> npt.NDArray[np.float16] | None:
     if image is None or image.dtype.kind not in "fiub" or image.ndim != axes or not image.size:
         return None
+    with np.errstate(over="ignore"):
+        image = image.astype(np.float16, copy=False)
     return image if np.isfinite(image).all() else None
 
 

@@ -84,6 +84,7 @@ def test_patches_are_read_as_they_were_written() -> None:
         {"patch": np.array(6)},
         {"patch": np.array([1, 2])},
         {"similarity": np.full(6, np.nan)},
+        {"similarity": np.full(6, 1e99)},
         {"similarity": np.array(list("abcdef"))},
     ],
     ids=str,
@@ -94,8 +95,8 @@ def test_patches_that_cannot_be_are_left_out(amiss: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "image",
-    [np.full((4, 6), np.nan), np.zeros((0, 6)), np.zeros(4), np.array([["a"]])],
-    ids=["nan", "empty", "one axis", "text"],
+    [np.full((4, 6), np.nan), np.full((4, 6), 1e9), np.zeros((0, 6)), np.zeros(4), [["a"]]],
+    ids=["nan", "too large for its type", "empty", "one axis", "text"],
 )
 def test_of_an_image_that_cannot_be_the_similarity_is_left(image: Any) -> None:
     read = read_back(patches(image=image))
