@@ -142,16 +142,24 @@ def read_matrix(file: Path | bytes) -> Matrix:
 
 def _patches(found: dict[str, npt.NDArray[Any]]) -> Patches | None:
     """What is there of one image, if it is whole."""
-    if not {"grid", "patch", "similarity"} <= found.keys():
+    try:
+        grid, patch = tuple(map(int, found["grid"].flat)), int(found["patch"])
+        with np.errstate(over="ignore"):
+            similarity = np.asarray(found["similarity"], np.float32)
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    grid, patch = tuple(map(int, found["grid"].flat)), int(found["patch"])
-    similarity, image = np.asarray(found["similarity"], np.float32), found.get("image")
-    fits = len(grid) in (2, 3) and similarity.shape == (math.prod(grid),)
+    fits = len(grid) in (2, 3) and min(grid) > 0 and similarity.shape == (math.prod(grid),)
     if not fits or not 0 <= patch < len(similarity) or not np.isfinite(similarity).all():
         return None
-    if image is not None and (image.ndim != len(grid) or not np.isfinite(image).all()):
-        image = None
-    return Patches(grid, patch, similarity, image)
+    return Patches(grid, patch, similarity, _image(found.get("image"), len(grid)))
+
+
+def _image(image: npt.NDArray[Any] | None, axes: int) -> npt.NDArray[np.float16] | None:
+    if image is None or image.dtype.kind not in "fiub" or image.ndim != axes or not image.size:
+        return None
+    with np.errstate(over="ignore"):
+        image = image.astype(np.float16, copy=False)
+    return image if np.isfinite(image).all() else None
 
 
 def _gram(found: dict[str, npt.NDArray[Any]], name: str) -> npt.NDArray[np.float32]:

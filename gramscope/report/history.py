@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ __all__ = [
     "History",
     "columns",
     "feature_names",
+    "features_of",
     "gather",
     "gram_of",
     "read_histories",
@@ -161,15 +162,24 @@ def columns(history: History) -> Columns:
 
 
 def role_names(keys: Iterable[str]) -> list[str]:
-    """Which features numbers are of; empty where there is one only, whose keys name none."""
+    """Which features numbers name; empty where there is one only, whose keys name none."""
     return list(dict.fromkeys(role for key in keys if (role := _role(key))))
+
+
+def features_of(keys: Collection[str]) -> list[str]:
+    """The features that pictures are of: the one that keys do not name, or each that they name.
+
+    Beside one without a name others have numbers alone, as the class token beside patches.
+    """
+    own = [number for key in keys if (number := number_of(key)) and number.name == key]
+    return [""] if any(not number.joint for number in own) else role_names(keys) or [""]
 
 
 def roles_of(history: History) -> list[History]:
     """A history for each feature that its events are of; what is of several is in all of them."""
     keys = dict.fromkeys(key for e in history.events.values() for key in e.metrics)
     role_of = {key: _role(key) for key in keys}
-    return [_of_role(history, role, role_of) for role in role_names(keys)] or [history]
+    return [_of_role(history, role, role_of) if role else history for role in features_of(keys)]
 
 
 def _of_role(history: History, role: str, role_of: Mapping[str, str]) -> History:

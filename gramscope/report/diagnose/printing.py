@@ -11,6 +11,7 @@ from rich.text import Text
 
 from gramscope.report.diagnose.watched import Watched
 from gramscope.report.files import plain
+from gramscope.report.teacher import teacher_of
 from gramscope.report.terminal import terminal
 
 __all__ = ["print_states", "title"]
@@ -55,6 +56,8 @@ def _details(one: Watched) -> Iterator[tuple[str, str]]:
     yield "advice", state.advice
     if one.course:
         yield "course", "; ".join(f"step {step} {s.title}" for step, s in one.course)
+    if teacher := teacher_of(one.history):
+        yield "gram teacher", teacher
     yield "rests on", _rests_on(one)
     if one.wish:
         yield "to say more", one.wish

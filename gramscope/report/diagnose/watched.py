@@ -10,6 +10,7 @@ from typing import Any
 from gramscope.diagnosis import STATES, Diagnosis, State
 from gramscope.report.files import ReportError, plain, search
 from gramscope.report.history import History, read_watched
+from gramscope.report.teacher import best_of
 
 __all__ = ["Watched", "as_json", "diagnose"]
 
@@ -152,6 +153,7 @@ def as_json(
 def _as_json(one: Watched) -> dict[str, Any]:
     state = one.state
     steps = one.steps
+    best = best_of(one.history)
     return {
         "run": str(one.run),
         "file": str(one.file),
@@ -167,6 +169,7 @@ def _as_json(one: Watched) -> dict[str, Any]:
             "advice": state.advice,
         },
         "course": [{"step": step, **_names(state)} for step, state in one.course],
+        "best_snapshot": best and {"step": best.step, "text": best.text},
         "events": len(one.history.events),
         "events_with_numbers": len(steps),
         "first_step": steps[0] if steps else None,

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from gramscope.diagnosis import NUMBERS, number_of, with_ceiling
-from gramscope.events.matrix import MatrixError, read_matrix
+from gramscope.events.matrix import Matrix, MatrixError, Patches, read_matrix
 from gramscope.picture.colours import viridis
 from gramscope.report.curves import thinned
 from gramscope.report.history import History, gram_of
 from gramscope.report.run.choice import STRETCHES
-from gramscope.report.run.encoding import picture
+from gramscope.report.run.encoding import image, picture
 from gramscope.report.run.panels import Panel
+from gramscope.report.run.slices import slices
 from gramscope.report.spells import Spell
 
-__all__ = ["content", "known_numbers", "pictures"]
+__all__ = ["Pictures", "content", "known_numbers", "pictures"]
 
 _CAPTIONS = 5
 
@@ -74,21 +76,44 @@ def _short(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-def pictures(panel: Panel) -> tuple[list[dict[str, Any]], list[str]]:
-    """The pictures of a panel, and what could not be read; its steps are then those that could."""
-    found, problems = [], []
+@dataclass
+class Pictures:
+    """Those of one panel."""
+
+    frames: list[dict[str, Any]] = field(default_factory=list)
+    image: str | None = None
+    """Of which its rows are patches: the first that is known, since it is the same in all."""
+    of_patches: bool = False
+    """Whether any shows slices."""
+    problems: list[str] = field(default_factory=list)
+    """What could not be read, or is not shown."""
+
+
+def pictures(panel: Panel) -> Pictures:
+    """The pictures of a panel, whose steps are then those that could be read."""
+    found = Pictures()
     for step in panel.steps:
         try:
-            found.append(_picture(panel.history, step))
+            matrix = read_matrix(panel.history.matrix_file(step))
+            found.frames.append(_picture(panel.history, step, matrix))
+            if matrix.patches is not None:
+                _add_slices(found, matrix.patches)
         except MatrixError as error:
-            problems.append(f"{panel.name}, step {step}: {error}")
-    panel.steps = [one["step"] for one in found]
-    return found, problems
+            found.problems.append(f"{panel.name}, step {step}: {error}")
+    panel.steps = [one["step"] for one in found.frames]
+    return found
 
 
-def _picture(history: History, step: int) -> dict[str, Any]:
+def _add_slices(found: Pictures, patches: Patches) -> None:
+    if slices(patches) is None:
+        grid = " x ".join(map(str, patches.grid))
+        raise MatrixError(f"a grid of {grid} patches is too fine for slices")
+    found.of_patches = True
+    found.image = found.image or image(patches)
+
+
+def _picture(history: History, step: int, matrix: Matrix) -> dict[str, Any]:
     event = history.events[step]
-    matrix = read_matrix(history.matrix_file(step))
     headlines = [n.name for n in NUMBERS.values() if n.headline and n.name in event.metrics]
     return {
         "step": step,

@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from gramscope.events import Matrix
+from gramscope.events.matrix import Patches
 from gramscope.picture.order import row_order
 from gramscope.report.files import plain
 from gramscope.report.run.choice import rows
+from gramscope.report.run.slices import Slices, grey, slices
 
-__all__ = ["packed", "picture"]
+__all__ = ["image", "packed", "picture"]
 
 _LONGEST = 80
 _MOST_VALUES = 256
@@ -34,7 +36,8 @@ def picture(
     """One feature's matrix.
 
     What is packed is the header's length as a little-endian 32-bit number, the header, and the
-    entries above the diagonal, row by row, in 256 equal steps from ``low`` to ``high``.
+    entries above the diagonal, row by row, in 256 equal steps from ``low`` to ``high``; where rows
+    are patches of an image, then in the same way the similarities in its slices.
 
     Args:
         matrix: Says what the rows are.
@@ -45,7 +48,7 @@ def picture(
     gram = gram[np.ix_(shown, shown)]
     pairs = gram[np.triu_indices(len(gram), 1)].astype(np.float64)
     low, high = (float(pairs.min()), float(pairs.max())) if len(pairs) else (0.0, 0.0)
-    steps = ((pairs - low) * (255 / max(high - low, 1e-9))).round().astype(np.uint8)
+    of_image = slices(matrix.patches) if matrix.patches else None
     header = {
         "n": len(gram),
         "low": low,
@@ -54,9 +57,31 @@ def picture(
         "rows": _rows(matrix, shown),
         "orders": _orders(matrix, shown, gram),
         "spectrum": _spectrum(spectrum),
+        "slices": of_image and _slices(of_image),
     }
+    cells = _in_steps(of_image.values, *of_image.ends) if of_image else b""
+    return _headed(header, _in_steps(pairs, low, high) + cells)
+
+
+def image(patches: Patches) -> str | None:
+    """The planes of a sample's image, packed as a matrix is; ``None`` if it is not known."""
+    found = grey(patches)
+    return found and _headed(*found)
+
+
+def _in_steps(values: npt.NDArray[np.float64], low: float, high: float) -> bytes:
+    steps = (values.clip(low, high) - low) * (255 / max(high - low, 1e-9))
+    return bytes(steps.round().astype(np.uint8))
+
+
+def _slices(of: Slices) -> dict[str, Any]:
+    low, high = of.ends
+    return {"grid": of.grid, "at": of.at, "low": low, "high": high}
+
+
+def _headed(header: Any, data: bytes) -> str:
     text = json.dumps(header, separators=(",", ":")).encode()
-    return _base64(struct.pack("<I", len(text)) + text + steps.tobytes())
+    return _base64(struct.pack("<I", len(text)) + text + data)
 
 
 def _base64(data: bytes) -> str:
@@ -67,7 +92,7 @@ def _base64(data: bytes) -> str:
 def _rows(matrix: Matrix, shown: npt.NDArray[np.intp]) -> dict[str, list[Any]]:
     of_rows = {
         "rank": matrix.rank,
-        "index": matrix.index,
+        "patch" if matrix.patches else "index": matrix.index,
         "view": matrix.view,
         "id": matrix.sample_id,
         "label": matrix.label,

@@ -18,6 +18,7 @@ from gramscope.report.html import templates
 from gramscope.report.run.choice import MOST_ROWS, STRETCHES
 from gramscope.report.run.content import content, pictures
 from gramscope.report.run.encoding import packed
+from gramscope.report.run.films import films
 from gramscope.report.run.panels import Panel
 from gramscope.report.run.settings import config_text, overrides
 from gramscope.report.run.tables import accounts, lines
@@ -25,7 +26,10 @@ from gramscope.report.runs import Run
 
 __all__ = ["Link", "render_page"]
 
-_SCRIPTS = ("data", "colours", "heatmap", "spectrum", "player", "charts", "page")
+_SCRIPTS = (
+    *("data", "colours", "cells", "heatmap", "slices", "film", "spectrum", "player", "charts"),
+    "page",
+)
 _CHARTS = resources.files("gramscope.report") / "vendor"
 
 
@@ -66,12 +70,14 @@ def render_page(
             files=files,
             runs=runs,
             panels=panels,
+            films=list(films(panels, shown)),
+            of_patches=[one.of_patches for one in shown],
             # Of more than two, nobody could say which with which.
             comparison=compare(runs[0], runs[1]) if len(runs) == 2 else None,
             accounts=list(accounts(panels, runs)),
             lines=lines(panels),
             settings=[(run, overrides(run), config_text(run)) for run in runs],
-            remarks=[*remarks, *(problem for _, problems in shown for problem in problems)],
+            remarks=[*remarks, *(problem for one in shown for problem in one.problems)],
             links=links,
             refresh_s=refresh_s,
             legend=legend_uri(),
@@ -80,7 +86,8 @@ def render_page(
             made=_made(panels),
             chart_style=Markup((_CHARTS / "uPlot.min.css").read_text()),
             data=packed(content(panels)),
-            pictures=_json([found for found, _ in shown]),
+            pictures=_json([one.frames for one in shown]),
+            images=_json([one.image for one in shown]),
         )
     )
 

@@ -12,6 +12,7 @@ from gramscope.report.run.panels import Panel
 from gramscope.report.runs import Run
 from gramscope.report.spells import Spell
 from gramscope.report.summary import bad_ends
+from gramscope.report.teacher import teacher_of
 
 __all__ = ["Account", "Line", "accounts", "lines"]
 
@@ -65,6 +66,8 @@ class Account:
     run: Run
     history: History
     spells: list[Spell]
+    teacher: str
+    """Which snapshot to take as the teacher of gram anchoring, in words; or empty."""
     logged: int
     pictures: int
     skipped: dict[str, int]
@@ -89,6 +92,7 @@ def _account(run: Run, history: History, states: list[Spell]) -> Account:
         run=run,
         history=history,
         spells=states,
+        teacher=teacher_of(history),
         logged=len(history.logged),
         pictures=len(history.pictured),
         skipped=dict(history.skipped.most_common()),

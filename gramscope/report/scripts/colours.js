@@ -11,6 +11,22 @@ const lineOf = (index) => ({
   dash: DASHES[Math.floor(index / HUES.length) % DASHES.length],
 });
 
+// The values that the ends of the scale stand for: of all matrices the same, or of one its own.
+const spanOf = (of, adaptive) => (adaptive && of?.high > of?.low ? [of.low, of.high] : [-1, 1]);
+
+const colourOf = (value, [low, high], palette) =>
+  palette[Math.max(0, Math.min(255, Math.floor((256 * (value - low)) / (high - low))))];
+
+// A canvas with one pixel for each entry.
+function coloured(rows, columns, colour) {
+  const image = new ImageData(columns, rows);
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) pixels[i * columns + j] = colour(i, j);
+  const canvas = Object.assign(document.createElement("canvas"), { width: columns, height: rows });
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  return canvas;
+}
+
 // 256 classes, packed as a canvas has its pixels.
 const paletteOf = (hex) =>
   Uint32Array.from({ length: 256 }, (_, i) => {

@@ -11,12 +11,21 @@ const textOf = (bytes) => new TextDecoder().decode(bytes);
 
 const content = (id) => document.getElementById(id)?.textContent;
 
-// A gram matrix: a header, and the entries above the diagonal as steps from `low` to `high`.
+// A header of JSON, and the bytes after it.
+function parted(bytes) {
+  const end = 4 + new DataView(bytes.buffer).getUint32(0, true);
+  return [JSON.parse(textOf(bytes.subarray(4, end))), bytes.subarray(end)];
+}
+
+// A gram matrix: a header, and the entries above the diagonal as steps from `low` to `high`; where
+// it is of an image's patches, then its slices in the same way.
 class Matrix {
   constructor(bytes) {
-    const end = 4 + new DataView(bytes.buffer).getUint32(0, true);
-    Object.assign(this, JSON.parse(textOf(bytes.subarray(4, end)))); // n, of, low, high, rows, …
-    this.pairs = bytes.subarray(end);
+    const [header, rest] = parted(bytes);
+    Object.assign(this, header); // n, of, low, high, rows, slices, …
+    const pairs = (this.n * (this.n - 1)) / 2;
+    this.pairs = rest.subarray(0, pairs);
+    this.slices &&= new Slices(this.slices, rest.subarray(pairs));
   }
 
   value(i, j) {

@@ -3,22 +3,26 @@
 async function start() {
   const { panels, charts, viridis } = JSON.parse(textOf(await unpacked(content("data"))));
   const frames = JSON.parse(content("data-pictures"));
+  const images = JSON.parse(content("data-images"));
+  const greys = await Promise.all(images.map(async (image) => image && new Grey(await unpacked(image))));
   const views = [...document.querySelectorAll(".panel")].map((figure) => {
     const at = Number(figure.dataset.panel);
-    return new View(figure, panels[at], new Pictures(frames[at]), paletteOf(viridis));
+    return new View(figure, panels[at], new Pictures(frames[at]), paletteOf(viridis), greys[at]);
   });
   let player;
+  let films = [];
   const drawn = [];
   const draw = async () => {
     const viewer = document.getElementById("viewer");
     viewer.setAttribute("aria-busy", "true");
     for (const chart of drawn) chart.chart?.redraw(false);
     writeScale(player.colours.value === "adaptive");
-    await Promise.all(views.map((view) => view.show(player)));
+    await Promise.all([...views.map((view) => view.show(player)), ...films.map((film) => film.show())]);
     viewer.setAttribute("aria-busy", "false");
   };
   if (views.length && frames.some((some) => some.length)) {
     player = new Player(frames.map((some) => ({ frames: some })), draw);
+    films = [...document.querySelectorAll(".film")].map((place) => new Film(place, views[place.dataset.panel], player));
   }
   const add = (place, some) => {
     const made = some.map((of) => new Chart(of, panels, player));
@@ -38,11 +42,12 @@ async function start() {
   document.documentElement.dataset.ready = "true";
 }
 
-// One panel: a matrix, what stands around it, and its spectrum.
+// One panel: a matrix, its slices if it is of patches, what stands around it, and its spectrum.
 class View {
-  constructor(figure, panel, pictures, palette) {
-    Object.assign(this, { figure, panel, pictures });
+  constructor(figure, panel, pictures, palette, grey) {
+    Object.assign(this, { figure, panel, pictures, palette, grey });
     this.heatmap = new Heatmap(figure, palette);
+    this.slices = new SlicesView(figure, palette, grey);
     this.spectrum = new Spectrum(figure.querySelector(".spectrum"));
   }
 
@@ -51,6 +56,7 @@ class View {
     const matrix = frame && (await this.pictures.matrix(frame));
     if (frame !== this.pictures.at(player.step)) return; // the slider has gone on meanwhile
     this.heatmap.show(matrix, player.order.value, player.colours.value === "adaptive");
+    this.slices.show(matrix?.slices, player.colours.value === "adaptive");
     this.spectrum.show(matrix?.spectrum ?? []);
     this.say(".at", frame ? this.at(frame, matrix, player.step) : "no picture yet");
     this.say(".numbers-at", frame?.captions.map((pair) => pair.join(" ")).join(" · "));

@@ -39,6 +39,8 @@ def block(console: Console, thing: Thing, cells: int, advice: bool = True) -> Re
     ]
     if advice and thing.advice:
         below.append(Text(thing.advice, overflow="fold"))
+    if thing.teacher:
+        below.append(Text(f"gram teacher: {thing.teacher}", overflow="fold"))
     width = console.width - _INDENT
     for role, lines in thing.lines.items():
         if role:

@@ -13,9 +13,10 @@ import numpy.typing as npt
 from gramscope.diagnosis import NUMBERS, format_number, number_of, with_ceiling
 from gramscope.events.matrix import MatrixError, read_matrix
 from gramscope.report.files import plain
-from gramscope.report.history import Columns, History, gram_of, role_names
+from gramscope.report.history import Columns, History, features_of, gram_of, role_names
 from gramscope.report.spells import Spell, spells
 from gramscope.report.summary import MetricSummary, bad_ends, summary_of
+from gramscope.report.teacher import teacher_of
 
 __all__ = ["Line", "Picture", "Thing"]
 
@@ -81,9 +82,14 @@ class Thing:
         return _said(self.spell)[1] if self.spell and self.spell.kind.alarm else ""
 
     @cached_property
+    def teacher(self) -> str:
+        """Which snapshot to take as the teacher of gram anchoring, in words; or empty."""
+        return teacher_of(self.history)
+
+    @cached_property
     def roles(self) -> list[str]:
         """Its features; the empty name where there is one only."""
-        return role_names(self.numbers) or [""]
+        return features_of(self.numbers)
 
     @cached_property
     def lines(self) -> dict[str, list[Line]]:
@@ -91,7 +97,8 @@ class Thing:
 
         What is of several features together has the empty name.
         """
-        found = {role: [*self._lines(role)] for role in [*self.roles, ""]}
+        roles = dict.fromkeys([*self.roles, *role_names(self.numbers), ""])
+        found = {role: [*self._lines(role)] for role in roles}
         return {role: lines for role, lines in found.items() if lines}
 
     def _lines(self, role: str) -> Iterator[Line]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from gramscope.events import Event, Matrix, Reason
 from gramscope.events.files import append_event, read_events, stem, write_atomically
-from gramscope.events.matrix import MatrixError, OfRole, read_matrix
+from gramscope.events.matrix import MatrixError, OfRole, Patches, read_matrix
 
 
 def test_names_follow_the_contract() -> None:
@@ -44,12 +46,63 @@ def test_a_matrix_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert (read.role, *read.others) == ("head", "backbone")
     others = (read.others["backbone"], written.others["backbone"])
     for found, expected in ((read, written), others):
-        arrays = {k: v for k, v in vars(expected).items() if k not in ("role", "others")}
+        arrays = {k: v for k, v in vars(expected).items() if k not in ("role", "others", "patches")}
         for name, array in arrays.items():
             assert getattr(found, name).dtype == array.dtype
             np.testing.assert_array_equal(getattr(found, name), array)
     assert read.boundaries == (2,)
     assert read_matrix(written.npz()).boundaries == (2,)
+
+
+def patches(**other: Any) -> dict[str, Any]:
+    image = np.arange(24, dtype=np.float16).reshape(4, 6)
+    whole = Patches((2, 3), 4, np.linspace(-1, 1, 6, dtype=np.float32), image)
+    return {**whole.arrays(), **other}
+
+
+def read_back(arrays: dict[str, Any]) -> Patches | None:
+    with io.BytesIO() as file:
+        np.savez(file, gram=np.eye(6, dtype=np.float32), **arrays)
+        return read_matrix(file.getvalue()).patches
+
+
+def test_patches_are_read_as_they_were_written() -> None:
+    read = read_back(patches())
+
+    assert (read.grid, read.patch, read.image.shape) == ((2, 3), 4, (4, 6))
+    for name, array in patches().items():
+        np.testing.assert_array_equal(read.arrays()[name], array)
+
+
+@pytest.mark.parametrize(
+    "amiss",
+    [
+        {"grid": np.array([2, 4])},
+        {"grid": np.array([-2, -3])},
+        {"grid": np.array([6])},
+        {"grid": np.array(["2", "x"])},
+        {"patch": np.array(6)},
+        {"patch": np.array([1, 2])},
+        {"similarity": np.full(6, np.nan)},
+        {"similarity": np.full(6, 1e99)},
+        {"similarity": np.array(list("abcdef"))},
+    ],
+    ids=str,
+)
+def test_patches_that_cannot_be_are_left_out(amiss: dict[str, Any]) -> None:
+    assert read_back(patches(**amiss)) is None
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.full((4, 6), np.nan), np.full((4, 6), 1e9), np.zeros((0, 6)), np.zeros(4), [["a"]]],
+    ids=["nan", "too large for its type", "empty", "one axis", "text"],
+)
+def test_of_an_image_that_cannot_be_the_similarity_is_left(image: Any) -> None:
+    read = read_back(patches(image=image))
+
+    assert read.grid == (2, 3)
+    assert read.image is None
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:

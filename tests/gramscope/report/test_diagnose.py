@@ -36,7 +36,7 @@ class Scripted(Diagnosis):
         self.confirm = (thresholds or {}).get("confirm_events", 0.5)
 
     def update(self, step: int, metrics: Mapping[str, float]) -> State:
-        ((key, code),) = metrics.items()
+        ((key, code),) = ((k, v) for k, v in metrics.items() if k.endswith("spread"))
         if self.state.code != code:
             evidence = Evidence(key, 0.25, "below", self.confirm)
             role = key.rpartition("/")[0]
@@ -191,10 +191,15 @@ class TestWhatItSays:
     def test_the_keys_of_its_json_are_the_documented_ones(
         self, run: JobDir, said: Callable[..., str]
     ) -> None:
-        states(run, {10: STALLED})
+        for step in (10, 20, 30):
+            patches = {"dense_inter": 40 / step, "dense_intra": 0.5, "dense_rank": 0.1}
+            line(run, step=step, metrics={"spread": STALLED, **patches})
         documented = re.findall(r"^\| `(watched[\w.]*|remarks)` \|", PAGE.read_text(), re.M)
 
-        assert list(keys(json.loads(said("--json")))) == documented
+        found = json.loads(said("--json"))
+        assert list(keys(found)) == documented
+        assert found["watched"][0]["best_snapshot"]["step"] == 10
+        assert "gram teacher  patches were grouped best at step 10 (" in said()
 
 
 def keys(value: Any, prefix: str = "") -> list[str]:

@@ -62,6 +62,24 @@ def test_lines_can_be_grepped_and_need_no_torch(run: JobDir) -> None:
     assert "\x1b" not in done.stdout
 
 
+def test_patches_and_the_class_token_of_the_same_samples_are_told_apart(
+    run: JobDir, shown: Callable[..., str]
+) -> None:
+    for step, inter in ((0, 0.5), (100, 0.9), (200, 0.6)):
+        patches = {"dense_inter": inter, "dense_intra": 0.3, "dense_rank": inter / 2}
+        numbers = {"patch_similarity": 0.4, "class/effective_rank": 9.0}
+        run.log(step, feature_key="patch_tokens", metrics={**patches, **numbers})
+
+    lines = [" ".join(line.split()) for line in shown(run.path).splitlines()]
+    assert lines[0] == "run patch_tokens"
+    (said,) = (line for line in lines if line.startswith("gram teacher: "))
+    assert said.startswith("gram teacher: patches were grouped best at step 100 (")
+    at = lines.index("class")
+    assert lines[at - 1].startswith("patch_similarity 0.400")
+    assert lines[at + 1].startswith("effective_rank 9.0")
+    assert not any("no picture data" in line for line in lines)
+
+
 def test_a_state_is_shown_with_the_numbers_that_it_rests_on(
     run: JobDir, shown: Callable[..., str]
 ) -> None:

@@ -41,18 +41,30 @@ class Opened:
 
     def colours(self, n: int, panel: int = 0) -> npt.NDArray[np.int64]:
         """``[n, n, 3]``, the colour in the middle of each entry of a matrix."""
-        canvas = f".panel:nth-child({panel + 1}) canvas.matrix"
-        values = self.page.evaluate(_COLOURS, [canvas, n])
-        return np.array(values, np.int64).reshape(n, n, 4)[..., :3]
+        return self.cells(f".panel:nth-child({panel + 1}) canvas.matrix", n, n)
+
+    def cells(self, canvas: str, rows: int, columns: int) -> npt.NDArray[np.int64]:
+        """``[rows, columns, 3]``, the colour in the middle of each cell of a canvas."""
+        values = self.page.evaluate(_COLOURS, [canvas, rows, columns])
+        return np.array(values, np.int64).reshape(rows, columns, 4)[..., :3]
+
+    def point(self, canvas: str, row: float, column: float) -> None:
+        """Move the mouse to a place on a canvas, in shares of its height and width."""
+        place = self.page.locator(canvas)
+        place.scroll_into_view_if_needed()
+        box = place.bounding_box()
+        at = (box["x"] + column * box["width"], box["y"] + row * box["height"])
+        self.page.mouse.move(*at)
 
 
-_COLOURS = """([selector, n]) => {
-  const canvas = document.querySelector(selector);
-  const { data, width } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  const at = (i) => Math.floor((i + 0.5) * width / n);
-  const all = [...Array(n).keys()];
-  return all.flatMap((i) => all.flatMap((j) => {
-    const start = 4 * (at(i) * width + at(j));
-    return [...data.slice(start, start + 4)];
+_COLOURS = """([selector, rows, columns]) => {
+  const canvas = document.querySelector(selector).cloneNode();
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(document.querySelector(selector), 0, 0);
+  const { data, width, height } = context.getImageData(0, 0, canvas.width, canvas.height);
+  const all = (n) => [...Array(n).keys()];
+  return all(rows).flatMap((i) => all(columns).flatMap((j) => {
+    const [y, x] = [(i + 0.5) * height / rows, (j + 0.5) * width / columns].map(Math.floor);
+    return [...data.slice(4 * (y * width + x), 4 * (y * width + x) + 4)];
   }));
 }"""

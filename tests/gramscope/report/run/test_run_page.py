@@ -275,13 +275,14 @@ def test_hostile_names_are_text(sweep: SweepDir, opened: Open) -> None:
     job = sweep.job("name=</script><script>alert(3)</script>", subdir="</p><b>run")
     job.log(
         1,
+        2,
         gram=grams(5),
         ranks=[0] * 5,
         feature_key=HOSTILE[0],
         label=np.array(HOSTILE),
         sample_id=np.array(HOSTILE[::-1]),
         remark=HOSTILE[1],
-        metrics={"offdiag_mean": 0.1, HOSTILE[0]: 1.0, HOSTILE[2]: 2.0},
+        metrics={"offdiag_mean": 0.1, "gram_drift": 0.1, HOSTILE[0]: 1.0, HOSTILE[2]: 2.0},
         state="duplicates",
         said=HOSTILE[1],
     )
@@ -299,6 +300,8 @@ def test_hostile_names_are_text(sweep: SweepDir, opened: Open) -> None:
     assert HOSTILE[1] in page.text(".panel .remark")
     assert "\\x1b[31mred\\x07" in said[1]
     assert all(len(text) < 400 for text in said)
+    names = [b.get_attribute("aria-label") for b in page.page.locator(".film button").all()]
+    assert names == [f"step 1 of {HOSTILE[0]}", f"step 2 of {HOSTILE[0]}"]
     assert page.page.evaluate("document.documentElement.scrollWidth") == 1280
 
 
