@@ -29,6 +29,7 @@ class ProbeCallback(MonitorCallback):
         super().__init__(config)
         self._earlier = Earlier()
         self._strip = Strip()
+        self._trains = True
 
     @abstractmethod
     def _reader(self) -> Reader:
@@ -59,7 +60,15 @@ class ProbeCallback(MonitorCallback):
 
     @override
     @guarded()
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        super().setup(trainer, pl_module, stage)
+        self._trains = stage == "fit"
+
+    @override
+    @guarded()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if not self._trains:  # a checkpoint that is looked at is no run to go on with
+            return
         super().load_state_dict(state_dict)
         if "probe" in state_dict:
             self._earlier.load(state_dict["probe"])
