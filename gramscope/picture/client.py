@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import select
-import selectors
 import subprocess
 import sys
 import threading
@@ -16,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gramscope.picture.look import Course, Look
+from gramscope.picture.pipes import read_line, read_some, write_all
 
 __all__ = ["RenderClient", "RenderError"]
 
@@ -179,45 +177,14 @@ class RenderClient:
         assert process.stdin is not None and process.stdout is not None
         deadline = time.monotonic() + self.timeout_s
         try:
-            _write_all(process.stdin.fileno(), request, deadline)
-            head, body = _read_line(process.stdout.fileno(), deadline)
+            write_all(process.stdin.fileno(), request, deadline)
+            head, body = read_line(process.stdout.fileno(), deadline)
             answer = json.loads(head)
             while len(body) < answer["size"]:
-                body += _read_some(process.stdout.fileno(), deadline)
+                body += read_some(process.stdout.fileno(), deadline)
         except TimeoutError as error:
             self._end()
             raise RenderError(f"no picture within {self.timeout_s} s") from error
         if answer["error"]:
             raise RenderError(answer["error"])
         return bytes(body)
-
-
-def _read_line(fd: int, deadline: float) -> tuple[bytes, bytes]:
-    data = b""
-    while b"\n" not in data:
-        data += _read_some(fd, deadline)
-    line, _, rest = data.partition(b"\n")
-    return line, rest
-
-
-def _read_some(fd: int, deadline: float) -> bytes:
-    _wait_for(fd, selectors.EVENT_READ, deadline)
-    data = os.read(fd, 1 << 20)
-    if not data:
-        raise EOFError("it closed its output")
-    return data
-
-
-def _write_all(fd: int, data: bytes, deadline: float) -> None:
-    left = memoryview(data)
-    while left:
-        _wait_for(fd, selectors.EVENT_WRITE, deadline)
-        # No more than a pipe takes at once: a larger write would wait for a helper that hangs.
-        left = left[os.write(fd, left[: select.PIPE_BUF]) :]
-
-
-def _wait_for(fd: int, events: int, deadline: float) -> None:
-    with selectors.DefaultSelector() as selector:
-        selector.register(fd, events)
-        if not selector.select(max(0.0, deadline - time.monotonic())):
-            raise TimeoutError
