@@ -14,6 +14,7 @@ from gramscope.events.files import (
     directory_of,
     event_of,
     files_of_steps,
+    film_file,
     write_atomically,
 )
 
@@ -102,6 +103,9 @@ def _of_steps(save_dir: Path, log_keys: Iterable[str], after: int) -> Iterator[P
     for log_key in sorted(log_keys):
         there = files_of_steps(directory_of(save_dir, log_key))
         yield from sorted(Path(file.path) for step, file in there if step > after)
+        film = film_file(save_dir, log_key)
+        if after < 0 and film.is_file():
+            yield film
 
 
 def _new_directory(parent: Path) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["aside", "undisturbed"]
+__all__ = ["aside", "same_draws", "undisturbed"]
 
 
 @contextmanager
@@ -46,10 +46,22 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
 def aside() -> Iterator[None]:
     """Draw the same random numbers in every such context, and leave the generators as they were."""
     with _generators_restored():
-        random.seed(0)
-        np.random.seed(0)  # noqa: NPY002
-        torch.manual_seed(0)
+        same_draws()
         yield
+
+
+def same_draws() -> None:
+    """Have the generators give what they give after every such call; for someone who restores them.
+
+    Not by `torch.manual_seed`: that would seed a CUDA that has yet to start.
+    """
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    torch.default_generator.manual_seed(0)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(0)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(0)
 
 
 @contextmanager

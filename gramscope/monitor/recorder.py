@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
+from math import nan
 from pathlib import Path
 
 from gramscope.events import Event, Matrix, Reason
@@ -18,6 +19,7 @@ from gramscope.monitor.place import Place
 from gramscope.monitor.warn_once import WarnOnce
 from gramscope.monitor.worker import Worker
 from gramscope.picture.client import RenderClient
+from gramscope.picture.look import Course
 from gramscope.picture.strip import Strip
 
 __all__ = ["Recorder", "why_abandoned"]
@@ -125,9 +127,11 @@ class Recorder:
         """The event beside earlier ones; ``None`` where it is the first, or cannot be drawn."""
         try:
             strip.add(event.step, npz)
+            channel.drift[event.step] = event.metrics.get("gram_drift", nan)
             if len(strip) < 2:
                 return None
-            png = self._renderer.film(strip.npzs, strip.steps, event.name, channel.look)
+            course = Course("gram_drift", tuple(channel.drift.get(s, nan) for s in strip.steps))
+            png = self._renderer.film(strip.npzs, strip.steps, event.name, channel.look, course)
             film = Event(event.step, f"{event.log_key}/film", event.feature_key, png=png)
             film.name, film.n = f"{event.name}, steps {_listed(strip.steps)}", event.n
             film.world_size = event.world_size

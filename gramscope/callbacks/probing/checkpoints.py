@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -54,7 +55,10 @@ def probe_checkpoints(
 
 def _validate(trainer: Any, model: Any, path: Path, data: dict[str, Any]) -> None:
     try:
-        trainer.validate(model, ckpt_path=str(path), verbose=False, **data)
+        with warnings.catch_warnings():
+            # Of those that trained: here others look.
+            warnings.filterwarnings("ignore", "Be aware that when using `ckpt_path`, callbacks")
+            trainer.validate(model, ckpt_path=str(path), verbose=False, **data)
     except RuntimeError as error:
         if "loading state_dict" not in str(error):
             raise

@@ -18,7 +18,7 @@ from gramscope.monitor import Monitor
 from gramscope.monitor.capture import StepCapture
 from gramscope.monitor.earlier import Earlier
 from gramscope.monitor.features import FeatureError, lookup
-from gramscope.monitor.isolation import aside, undisturbed
+from gramscope.monitor.isolation import aside, same_draws, undisturbed
 from gramscope.monitor.modules import find_module, is_sharded
 
 __all__ = ["Encoder"]
@@ -156,6 +156,7 @@ class Encoder:
         precision = self._trainer.precision_plugin
         batch = precision.convert_input(with_tensors(chunk, lambda t: t.to(device)))
         with undisturbed(self._pl_module), precision.forward_context():
+            same_draws()  # what moves from event to event is the weights' doing
             return self._call(batch)
 
     def _call(self, batch: Any) -> Any:

@@ -190,7 +190,8 @@ def about_of(config: GramPatchConfig, tokens: Tokens, image: Any, remarks: list[
     has_image = isinstance(image, Tensor) and image.ndim in (3, 4) and image.is_floating_point()
     edges = tuple(image.shape[1:]) if has_image else None
     grid = _grid(config, tokens, patches, edges, remarks)
-    shown = _thinned(image) if has_image and grid and len(grid) == len(edges or ()) else None
+    fits = has_image and grid is not None and len(grid) == len(edges or ())
+    shown = _thinned(image[0], grid or ()) if fits else None
     return About(
         has_class=tokens.token is not None,
         sample=config.sample,
@@ -251,11 +252,11 @@ def _lies_in(place: tuple[int, ...], grid: tuple[int, ...]) -> bool:
     return len(place) == len(grid) and all(p < edge for p, edge in zip(place, grid, strict=True))
 
 
-def _thinned(image: Tensor) -> npt.NDArray[np.float16]:
-    """The first channel, with so few points that it is drawn fast."""
-    points = image[0]
+def _thinned(points: Tensor, grid: tuple[int, ...]) -> npt.NDArray[np.float16]:
+    """What the patches cover of one channel, with so few points that it is drawn fast."""
     step = math.ceil((points.numel() / _POINTS) ** (1 / points.ndim))
-    for axis, edge in enumerate(points.shape):
+    for axis, patches in enumerate(grid):
+        edge = points.shape[axis] // patches * patches
         points = points.index_select(axis, torch.arange(step // 2, edge, step))
     low, high = points.min(), points.max()
     scaled = (points - low) / (high - low).clamp(min=1e-12)
