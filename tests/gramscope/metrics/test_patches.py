@@ -101,11 +101,13 @@ def test_dense_terms_of_points_apart(points: int) -> None:
 
 
 def test_points_that_only_rounding_parts_are_one() -> None:
-    points = noise(2, 32, seed=6).repeat(30, 1)[None].repeat(2, 1, 1)
-    tokens = points * noise(2, 60, 1, seed=7).abs()
+    points = noise(5, 384, seed=6)
+    tokens = points.repeat(12, 1) * noise(2, 60, 1, seed=7).abs()
 
-    assert dense_inter(tokens) == pytest.approx(2.0)
-    assert dense_intra(tokens) == pytest.approx(0, abs=1e-6)
+    z = unit(points)
+    away = [min(math.dist(z[i], z[j]) for j in range(5) if j != i) for i in range(5)]
+    centre = [math.dist(p, z.mean(axis=0)) for p in z]
+    assert dense_inter(tokens) == pytest.approx(np.mean(away) / np.mean(centre))
 
 
 @pytest.mark.parametrize("number", OF_TOKENS, ids=lambda n: n.__name__)
@@ -232,20 +234,25 @@ def test_the_matrices_that_are_there_already_are_taken() -> None:
 
 def test_grams_of_patches_have_nan_where_a_patch_has() -> None:
     tokens = clustered(2, 5).float()
-    tokens[1, 2, 0] = math.inf
+    tokens[1, 2, 0], tokens[1, 4, 1] = math.inf, math.nan
 
     grams = patch_grams(tokens)
 
     assert grams.dtype == torch.float32
     assert grams[0].equal(metrics.gram_matrix(tokens[0]))
-    assert grams[1].isnan().sum() == 9
+    assert grams[1].isnan().sum() == 5 * 5 - 3 * 3
     assert patches(tokens, before=grams)["gram_drift"] == 0.0
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"before": torch.ones(2, 9, 9)}, {"before": torch.ones(3, 9, 9)}, {"mask": torch.ones(2, 8)}],
-    ids=["patches", "samples", "mask"],
+    [
+        {"before": torch.ones(2, 9, 9)},
+        {"before": torch.ones(3, 10, 10)},
+        {"mask": torch.ones(2, 8, dtype=torch.bool)},
+        {"mask": torch.ones(2, 10)},
+    ],
+    ids=["patches", "samples", "mask", "no mask"],
 )
 def test_a_number_that_fails_says_why_and_the_others_are_there(wrong: dict[str, Tensor]) -> None:
     tokens = clustered(2, 10)
