@@ -16,7 +16,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import DDPStrategy
 
-from gramscope.callbacks import GramMatrixCallback
+from gramscope.callbacks import GramMatrixCallback, GramPatchCallback, GramProbeCallback
 from tests.support import TinySSL, trainer
 
 torch.set_num_threads(1)
@@ -71,9 +71,15 @@ def main() -> None:
     for number, (capture, arguments) in enumerate(json.loads(plan_file.read_text())["runs"]):
         key = "from_step" if capture == "outputs" else "teacher_cls_token"
         save_dir = directory / f"gram{number}"
-        callback = GramMatrixCallback(1, key, capture=capture, save_dir=save_dir)
+        callbacks: list[Any] = [
+            GramProbeCallback(1, "teacher_cls_token", save_dir=save_dir),
+            GramPatchCallback(1, "tokens", class_key="teacher_cls_token", save_dir=save_dir),
+        ]
+        if capture != "probes":
+            callbacks = [GramMatrixCallback(1, key, capture=capture, save_dir=save_dir)]
+        callback = callbacks[0]
         alone = fit(directory, arguments, [])
-        watched = fit(directory, arguments, [callback])
+        watched = fit(directory, arguments, callbacks)
         seen.append({"alone": alone, "watched": watched, "outcomes": callback.outcomes})
     (directory / f"rank{LAUNCHED['RANK']}.json").write_text(json.dumps(seen))
 

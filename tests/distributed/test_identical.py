@@ -13,7 +13,7 @@ pytestmark = pytest.mark.distributed
 
 RUNS = [
     (capture, {"accumulate_grad_batches": accumulate, "precision": precision})
-    for capture in ("auto", "outputs", "forward_hook", "extra_forward")
+    for capture in ("auto", "outputs", "forward_hook", "extra_forward", "probes")
     for accumulate, precision in ((1, "32-true"), (6, "32-true"), (1, "bf16-mixed"))
 ]
 
@@ -29,4 +29,5 @@ def test_a_watched_run_is_the_same_to_the_last_bit_on_both_ranks(tmp_path: Path)
         assert len(reports) == len(RUNS)
         for report, plan in zip(reports, RUNS, strict=True):
             assert report["watched"] == report["alone"], plan
-            assert report["outcomes"] == ({"logged": 6} if rank == 0 else {}), plan
+            events = 7 if plan[0] == "probes" else 6  # also before the first step
+            assert report["outcomes"] == ({"logged": events} if rank == 0 else {}), plan

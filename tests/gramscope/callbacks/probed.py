@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,19 @@ def fit(
     run = trainer(directory, [*callbacks, checkpoint], max_steps=steps, enable_checkpointing=True)
     run.fit(module, ckpt_path=resume)
     return module
+
+
+class Unhurried(pl.Callback):
+    """Waits until all events so far are on disk, as if steps took their time."""
+
+    def __init__(self, pictures: Path, every: int) -> None:
+        self._pictures, self._every = pictures, every
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        due = 1 + trainer.global_step // self._every
+        deadline = time.monotonic() + 30
+        while len([*self._pictures.glob("*.npz")]) < due and time.monotonic() < deadline:
+            time.sleep(0.01)
 
 
 def matrix(directory: Path, log_key: str, step: int) -> Matrix:

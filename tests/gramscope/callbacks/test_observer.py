@@ -11,7 +11,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from gramscope.callbacks import GramMatrixCallback
+from gramscope.callbacks import GramMatrixCallback, GramPatchCallback, GramProbeCallback
 from tests.support import TinySSL, trainer
 
 
@@ -47,21 +47,27 @@ def assert_same(a: Any, b: Any, where: str = "run") -> None:
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 @pytest.mark.parametrize("accumulate", [1, 6])
-@pytest.mark.parametrize("capture", ["auto", "outputs", "forward_hook", "extra_forward"])
+@pytest.mark.parametrize("capture", ["auto", "outputs", "forward_hook", "extra_forward", "probes"])
 def test_a_watched_run_is_the_same_to_the_last_bit(
     tmp_path: Path, capture: str, accumulate: int, precision: Any
 ) -> None:
     arguments: dict[str, Any] = {"accumulate_grad_batches": accumulate, "precision": precision}
     key = "from_step" if capture == "outputs" else "teacher_cls_token"
-    callbacks = [
-        GramMatrixCallback(1, key, capture=capture, save_dir=tmp_path / "gram", max_pending=9),
-        GramMatrixCallback(2, "missing", capture=capture, save_dir=tmp_path / "gram"),
+    where = {"save_dir": tmp_path / "gram", "max_pending": 10}
+    callbacks: list[Any] = [
+        GramProbeCallback(1, "teacher_cls_token", **where),
+        GramPatchCallback(1, "tokens", class_key="teacher_cls_token", **where),
     ]
+    if capture != "probes":
+        callbacks = [
+            GramMatrixCallback(1, key, capture=capture, **where),
+            GramMatrixCallback(2, "missing", capture=capture, save_dir=tmp_path / "gram"),
+        ]
 
     alone = run(tmp_path, [], **arguments)
     watched = run(tmp_path, callbacks, **arguments)
 
-    assert callbacks[0].outcomes == {"logged": 9}
+    assert callbacks[0].outcomes == {"logged": 10 if capture == "probes" else 9}
     assert_same(alone, watched)
 
 
