@@ -41,7 +41,7 @@ class PatchNet(nn.Module):
         super().__init__()
         self.embed = nn.Linear(27, dim)
         self.block = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, dim), nn.Dropout(0.3))
-        self.registers = nn.Parameter(torch.randn(2, dim))
+        self.registers = nn.Parameter(torch.randn(2, dim), requires_grad=False)
 
     def forward(self, volumes: Tensor) -> dict[str, Tensor]:
         cubes = volumes.unfold(2, 3, 3).unfold(3, 3, 3).unfold(4, 3, 3)  # [N, 1, d, h, w, 3, 3, 3]
