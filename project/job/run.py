@@ -12,7 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint, ProgressBar
 
 from gramscope import instantiate_callbacks, objective, probe_checkpoints
+from gramscope.config.callbacks import watching
 from gramscope.config.instantiate import ConfigError, build
+from gramscope.config.probes import ProbeConfig
 from gramscope.sweep.objective import check_objective
 from project.job.page import page
 from project.job.processes import processes_of_this_job, require_processes
@@ -22,6 +24,9 @@ __all__ = ["INTERRUPTED", "train"]
 
 # What a shell reports for a program that Ctrl-C ended.
 INTERRUPTED = 130
+
+# Lightning 2.6 on torch 2.13; nothing that anyone who trains here can change.
+_OF_LIGHTNING = r"`isinstance\(treespec, LeafSpec\)`"
 
 
 def train(cfg: DictConfig) -> float | list[float] | None:
@@ -109,9 +114,13 @@ def _with_config_errors(datamodule: pl.LightningDataModule) -> pl.LightningDataM
 
 def _look(trainer: pl.Trainer, model: Any, datamodule: Any, cfg: DictConfig) -> None:
     """Look at the checkpoints of an earlier run."""
-    outcome = "failed"
+    outcome, callbacks = "failed", trainer.callbacks  # type: ignore[attr-defined]
+    others = [c for c in watching(callbacks) if not isinstance(c.config, ProbeConfig)]
+    trainer.callbacks = [c for c in callbacks if c not in others]  # type: ignore[attr-defined]
     try:
-        steps = probe_checkpoints(trainer, model, cfg.checkpoints, datamodule=datamodule)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", _OF_LIGHTNING, FutureWarning)
+            steps = probe_checkpoints(trainer, model, cfg.checkpoints, datamodule=datamodule)
         outcome = f"{len(steps)} checkpoints"
     except ValueError as error:
         raise ConfigError(f"`checkpoints`: {error}") from error
@@ -123,8 +132,7 @@ def _fit(trainer: pl.Trainer, model: Any, datamodule: Any, cfg: DictConfig) -> N
     outcome = "failed"
     try:
         with warnings.catch_warnings():
-            # Lightning 2.6 on torch 2.13; nothing that anyone who trains here can change.
-            warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
+            warnings.filterwarnings("ignore", _OF_LIGHTNING, FutureWarning)
             trainer.fit(model, datamodule=datamodule, ckpt_path=cfg.ckpt_path)
         outcome = "finished"
     except SystemExit as stop:

@@ -10,7 +10,7 @@ from tests.composing import BASE
 
 # By entry points Hydra 1.4 finds also what an application's own `hydra_plugins` hides.
 UNSEEN = "" if BASE else "GRAMSCOPE=off "
-PRESETS = ("gram", "gram_global", "gram_student", "gram_teacher")
+PRESETS = ("gram", "gram_global", "gram_patch", "gram_probe", "gram_student", "gram_teacher")
 
 
 def test_help_lists_presets_and_options(run: Run) -> None:

@@ -85,7 +85,8 @@ def _by_step(trainer: Any, folder: Any) -> dict[int, Path]:
         try:
             found.setdefault(step_of(trainer, path), path)
         except Exception as error:
-            raise ValueError(f"{path} cannot be read as a checkpoint: {error!r}") from error
+            why = f"{type(error).__name__}: {error}".partition("\n")[0]
+            raise ValueError(f"{path} cannot be read as a checkpoint: {why}") from error
     return dict(sorted(found.items()))
 
 

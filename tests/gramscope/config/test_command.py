@@ -4,7 +4,7 @@ import pytest
 
 from gramscope.cli import main
 from gramscope.config.callbacks import GramMatrixConfig
-from gramscope.config.presets import OTHERS, PRESETS, SUB_GROUPS
+from gramscope.config.presets import MONITORS, OTHERS, SUB_GROUPS
 from gramscope.config.settings import helps
 from gramscope.diagnosis import NUMBERS
 
@@ -17,7 +17,7 @@ def test_presets_lists_every_name_with_its_value(capsys: pytest.CaptureFixture[s
         spelt = {name: "null" if value is None else str(value) for name, value in options.items()}
         assert [item for item in spelt.items() if list(item) not in shown] == []
     assert ["gram_global", "student_glob_cls_token"] in shown
-    assert {line[0] for line in shown if line} >= {*PRESETS, *OTHERS}
+    assert {line[0] for line in shown if line} >= {*MONITORS, *OTHERS}
 
 
 def test_presets_explains_every_parameter(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from hydra.errors import ConfigCompositionException, MissingConfigException
 from omegaconf import OmegaConf
 
 from gramscope.config.callbacks import GramMatrixConfig
-from gramscope.config.presets import PRESETS, SUB_GROUPS
+from gramscope.config.presets import OF_OWN_FEATURES, PRESETS, SUB_GROUPS
 from tests import composing
 
 DEFAULTS = {**vars(GramMatrixConfig()), "panels": [], "stop_on": []}  # YAML has no tuples
@@ -71,6 +71,30 @@ def test_a_preset_adds_one_node_with_the_defaults_of_the_contract(
     preset: str, feature_key: str
 ) -> None:
     assert callbacks(f"+callbacks={preset}") == {preset: {**DEFAULTS, "feature_key": feature_key}}
+
+
+@pytest.mark.parametrize("preset", sorted(OF_OWN_FEATURES))
+def test_a_preset_of_features_of_its_own_has_the_defaults_of_its_parameters(preset: str) -> None:
+    config = OF_OWN_FEATURES[preset]
+    values = {**vars(config()), "_target_": config._target_}
+
+    composed = callbacks(f"+callbacks={preset}")[preset]
+
+    assert composed == {k: [] if v == () else v for k, v in values.items()}
+
+
+def test_fixed_samples_are_watched_as_often_as_asked_and_kept_where_asked() -> None:
+    composed = callbacks(
+        "+callbacks=[gram_probe,gram_patch]",
+        "gram/frequency@callbacks.gram_probe=often",
+        "gram/files@callbacks.gram_patch=run",
+        "callbacks.gram_patch.patch=[3,4,5]",
+        directory="out",
+    )
+
+    assert composed["gram_probe"]["log_every_n_steps"] == 10
+    assert composed["gram_patch"]["save_dir"] == "out/gram"
+    assert composed["gram_patch"]["patch"] == [3, 4, 5]
 
 
 def test_several_presets_stand_side_by_side() -> None:
