@@ -45,7 +45,9 @@ pq.write_table(table.append_column('embedding', pa.array(list(z))), 'embeddings.
 open('table.csv', 'w').writelines(','.join(map(str, row)) + chr(10) for row in [names, *rows])
 "'''
 # Of the bundled job only composed: no test machine is sure to have these.
-COMPOSED = re.compile(r"--cfg job|checkpoints=|trainer=(gpu|ddp)\b|launch=slurm\b|mode=online|address=auto")
+COMPOSED = re.compile(
+    r"--cfg job|checkpoints=|trainer=(gpu|ddp)\b|launch=slurm\b|mode=online|address=auto"
+)
 # The bundled job as small as it gets.
 SMALL = (
     "trainer.max_steps=3 data.batch_size=4 model.model.backbone.depth=1"

@@ -77,6 +77,38 @@ def test_a_job_that_is_broken_on_purpose_is_named_and_ends(commands: Commands) -
     assert list(output.glob("checkpoints/stopped_step_*.ckpt"))
 
 
+def test_checkpoints_show_afterwards_what_the_job_saw_of_held_out_crops(
+    commands: Commands,
+) -> None:
+    planned = planning.plan(
+        "scripts/train experiment=patches callbacks.gram_probe.log_every_n_steps=1"
+        " callbacks.gram_patch.log_every_n_steps=1 callbacks.checkpoint.every_n_train_steps=1"
+        " callbacks.checkpoint.save_top_k=-1 data.held_out_crops=6"
+    )
+    assert planned is not None
+    live, late = f"{planned[-1]} hydra.run.dir=live", f"{planned[-1]} hydra.run.dir=late"
+
+    done = commands.run(None, live, f"{late} checkpoints=live/checkpoints")
+
+    for where, steps in (("live", [0, 1, 2, 3]), ("late", [1, 2, 3])):
+        found = [e for e in events(done.directory / where / "gram") if e["log_key"] == "gram_patch"]
+        assert [e["step"] for e in found] == steps
+        assert all(e["status"] == "logged" for e in found)
+        kept = done.directory / where / "gram" / "gram_patch"
+        assert (kept / "film.png").is_file()
+        with np.load(kept / "step_00000003.npz") as saved:
+            assert saved["image"].shape == (64, 64, 64)
+            assert (saved["grid"].tolist(), int(saved["patch"])) == ([8, 8, 8], 6 * 64 + 4 * 8 + 6)
+        assert "gram teacher" in (done.directory / where / "report.html").read_text()
+    grams = [
+        np.load(done.directory / w / "gram/gram_probe/step_00000002.npz")["gram"]
+        for w in ("live", "late")
+    ]
+    np.testing.assert_array_equal(*grams)
+    assert "3 checkpoints" in done.output
+    assert re.search(r"gram teacher +step \d", done.output)  # as the last command says
+
+
 def test_two_processes_show_one_matrix_over_both_ranks_samples(commands: Commands) -> None:
     planned = planning.plan(
         "scripts/train '+callbacks=[gram_teacher,gram_student]' trainer=ddp_cpu"

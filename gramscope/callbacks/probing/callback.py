@@ -83,7 +83,8 @@ class ProbeCallback(MonitorCallback):
         self._fit = fit = self._start(trainer, pl_module)
         if isinstance(fit, ProbeFit):
             step = step_of(trainer, trainer.ckpt_path)
-            fit.monitor.goes_on_from(min(self._seen.account.last_step, step))
+            if last := self._seen.account.last_step:  # of a row of checkpoints, or the fit before
+                fit.monitor.goes_on_from(min(last, step - 1))
             fit.encoder.meet(None)
             fit.look(step)
 
