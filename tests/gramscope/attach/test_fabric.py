@@ -135,6 +135,17 @@ def loop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Loop:
     return Loop(monkeypatch, tmp_path)
 
 
+def test_fixed_samples_need_a_trainer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("GRAMSCOPE", "gram_probe,gram_patch")
+
+    fabric = Fabric(accelerator="cpu", devices=1)
+
+    assert fabric._callbacks == []
+    assert "GRAMSCOPE=gram_probe needs a Trainer" in caplog.text
+
+
 def test_validation_is_no_training(loop: Loop, tmp_path: Path) -> None:
     loop.set_up()
     for _ in range(4):

@@ -19,7 +19,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import ProgressBar
 
-from gramscope import GramMatrixCallback, MonitorProgressBar, instantiate_callbacks
+from gramscope import (
+    GramMatrixCallback,
+    GramProbeCallback,
+    MonitorProgressBar,
+    instantiate_callbacks,
+)
 from tests.composing import BASE, application
 from tests.support import TinySSL, trainer
 
@@ -137,6 +142,21 @@ def test_two_presets_of_one_feature_are_both_attached(job: Compose, tmp_path: Pa
     )
 
     assert watched(trainer(tmp_path, [])) == [GRAM, GRAM]
+
+
+def test_fixed_samples_are_watched_beside_the_batches_of_the_same_feature(
+    job: Compose, tmp_path: Path
+) -> None:
+    job(
+        "+callbacks=[gram_teacher,gram_probe]", "callbacks.gram_probe.feature_key=teacher_cls_token"
+    )
+    of = trainer(tmp_path, [], max_steps=1)
+
+    of.fit(TinySSL())
+
+    (probe,) = [c for c in of.callbacks if isinstance(c, GramProbeCallback)]
+    assert probe.outcomes == {"logged": 2}
+    assert watched(of) == [GRAM]
 
 
 def test_a_preset_that_the_config_takes_away_again_is_told(
