@@ -98,7 +98,7 @@ def test_checkpoints_show_afterwards_what_the_job_saw_of_held_out_crops(
         assert (kept / "film.png").is_file()
         with np.load(kept / "step_00000003.npz") as saved:
             assert saved["image"].shape == (64, 64, 64)
-            assert (saved["grid"].tolist(), int(saved["patch"])) == ([8, 8, 8], 6 * 64 + 4 * 8 + 6)
+            assert (saved["grid"].tolist(), int(saved["patch"])) == ([8, 8, 8], 3 * 64 + 4 * 8 + 2)
         assert "gram teacher" in (done.directory / where / "report.html").read_text()
     grams = [
         np.load(done.directory / w / "gram/gram_probe/step_00000002.npz")["gram"]
