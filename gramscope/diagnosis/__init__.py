@@ -1,5 +1,6 @@
 """What an event's numbers are and say: of each one, and of a run. No tensors, trainers or files."""
 
+from gramscope.diagnosis.dense import DenseCourse, Snapshot, best_snapshot
 from gramscope.diagnosis.diagnosis import Diagnosis
 from gramscope.diagnosis.number import Number
 from gramscope.diagnosis.numbers import NUMBERS, format_number, number_of, with_ceiling
@@ -11,12 +12,15 @@ __all__ = [
     "NUMBERS",
     "STATES",
     "THRESHOLDS",
+    "DenseCourse",
     "Diagnosis",
     "Evidence",
     "Kind",
     "Number",
+    "Snapshot",
     "State",
     "Threshold",
+    "best_snapshot",
     "format_number",
     "number_of",
     "with_ceiling",

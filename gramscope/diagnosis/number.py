@@ -8,7 +8,7 @@ from typing import Literal
 
 __all__ = ["End", "Needs", "Number"]
 
-Needs = Literal["features", "gram", "views", "labels", "roles", "logits"]
+Needs = Literal["features", "gram", "views", "labels", "roles", "logits", "probe", "patches"]
 End = Literal["low", "high", "both"]
 
 
@@ -22,7 +22,8 @@ class Number:
     """What it is computed from.
 
     All rows of the event, the gram matrix of the finite ones, rows of which it is known which are
-    views of one sample, rows with labels, several features, or a DINO head's logits.
+    views of one sample, rows with labels, several features, a DINO head's logits, the same samples
+    at an earlier event, or the patch tokens of samples.
     """
     low: float
     high: float

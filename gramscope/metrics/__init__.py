@@ -9,6 +9,8 @@ from gramscope.metrics.assignment import (
     teacher_entropy_normalised,
     teacher_student_kl,
 )
+from gramscope.metrics.dense import dense_inter, dense_intra, dense_rank
+from gramscope.metrics.drift import gram_drift, neighbours_gained, neighbours_lost
 from gramscope.metrics.gram import (
     gram_matrix,
     negative_similarity,
@@ -20,6 +22,12 @@ from gramscope.metrics.gram import (
 )
 from gramscope.metrics.kernels import gram_distance, hsic, linear_cka
 from gramscope.metrics.neighbours import duplicate_share, label_agreement
+from gramscope.metrics.patches import (
+    patch_grams,
+    patch_norm_outliers,
+    patch_similarity,
+    patches,
+)
 from gramscope.metrics.ranks import (
     PowerLaw,
     alpha_req,
@@ -63,17 +71,23 @@ __all__ = [
     "assignment",
     "assignment_entropy",
     "cev_auc",
+    "dense_inter",
+    "dense_intra",
+    "dense_rank",
     "duplicate_share",
     "effective_rank",
     "feature_std",
     "finite_rows",
     "gram_distance",
+    "gram_drift",
     "gram_matrix",
     "hsic",
     "label_agreement",
     "lidar",
     "linear_cka",
     "negative_similarity",
+    "neighbours_gained",
+    "neighbours_lost",
     "nesum",
     "nonfinite_rows",
     "offdiag_max",
@@ -82,6 +96,10 @@ __all__ = [
     "offdiag_std",
     "pair",
     "participation_ratio",
+    "patch_grams",
+    "patch_norm_outliers",
+    "patch_similarity",
+    "patches",
     "positive_similarity",
     "power_law",
     "rankme",

@@ -22,6 +22,7 @@ __all__ = [
     "alpha_req",
     "cev_auc",
     "effective_rank",
+    "entropic",
     "nesum",
     "participation_ratio",
     "power_law",
@@ -49,7 +50,7 @@ def effective_rank(features: Tensor | Spectrum) -> float:
         2.0
     """
     s = spectrum(features)
-    return _entropic(s.values) if s.ceiling else math.nan
+    return entropic(s.values) if s.ceiling else math.nan
 
 
 def rankme(features: Tensor | Spectrum) -> float:
@@ -70,10 +71,11 @@ def rankme(features: Tensor | Spectrum) -> float:
         3.0
     """
     s = spectrum(features, centred=False)
-    return _entropic(s.values, 1e-7) if s.ceiling else math.nan
+    return entropic(s.values, 1e-7) if s.ceiling else math.nan
 
 
-def _entropic(values: Tensor, constant: float = 0.0) -> float:
+def entropic(values: Tensor, constant: float = 0.0) -> float:
+    """Exponential of the entropy of singular values, normalised to sum 1; 0 for zeros."""
     total = values.sum()
     if total == 0:
         return 0.0

@@ -10,6 +10,7 @@ __all__ = [
     "as_matrix",
     "as_pair",
     "as_square",
+    "as_tokens",
     "centred",
     "check_one_each",
     "finite_rows",
@@ -61,6 +62,20 @@ def as_square(gram: Tensor, name: str = "gram") -> Tensor:
             f"Expected `{name}` to be a square [N, N] matrix, but got shape {list(gram.shape)}."
         )
     return gram
+
+
+def as_tokens(tokens: Tensor) -> Tensor:
+    """``tokens`` detached, if they are a floating ``[S, T, D]`` tensor: patches of S samples.
+
+    Raises:
+        ValueError: If they are anything else.
+    """
+    if tokens.ndim != 3 or not tokens.is_floating_point():
+        raise ValueError(
+            "Expected `tokens` to be a floating-point [S, T, D] tensor, "
+            f"but got shape {list(tokens.shape)} of {tokens.dtype}."
+        )
+    return tokens.detach()
 
 
 def check_one_each(name: str, given: Tensor, gram: Tensor) -> None:

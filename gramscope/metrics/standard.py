@@ -17,6 +17,7 @@ __all__ = ["CHOICES", "GRAM", "STANDARD", "Measure", "measured", "standard", "wa
 
 Measure = Callable[[Batch], float]
 Known = TypeVar("Known")
+Of = TypeVar("Of")
 
 GRAM: dict[str, Measure] = {
     "offdiag_mean": lambda batch: gram.offdiag_mean(batch.gram),
@@ -162,12 +163,12 @@ def standard(features: Tensor, views: int | None = None) -> dict[str, float]:
 
 
 def measured(
-    batch: Batch, wanted: Mapping[str, Measure]
+    of: Of, wanted: Mapping[str, Callable[[Of], float]]
 ) -> tuple[dict[str, float], dict[str, str]]:
     """The numbers of an event, none of which keeps the others from being there.
 
     Args:
-        batch: The event's rows.
+        of: The event's rows, or patches.
         wanted: By name, see `wanted`.
 
     Returns:
@@ -176,7 +177,7 @@ def measured(
     values, failed = {}, {}
     for name, measure in wanted.items():
         try:
-            values[name] = measure(batch)
+            values[name] = measure(of)
         except Exception as error:
             failed[name] = f"{type(error).__name__}: {error}"
     return _with_value(values), failed

@@ -22,6 +22,8 @@ _PARTS = {
     "labels": "labels",
     "roles": "features beside one another",
     "logits": "assignments",
+    "probe": "the same samples over time",
+    "patches": "patches",
 }
 """Of the page, by what their numbers need; before them come the headlines."""
 _TAG_OF_LAYOUTS = b"custom_scalars__config__"

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gramscope.diagnosis import NUMBERS, Number, format_number, number_of, with_ceiling
 from gramscope.metrics.batch import Batch, stacked
+from gramscope.metrics.patches import PATCHES, PatchTokens, patch_grams
 from gramscope.metrics.standard import STANDARD
 
 NOISE = torch.randn(16, 12, generator=torch.Generator().manual_seed(0))
@@ -15,7 +16,10 @@ LINE = NOISE[:, :1] * NOISE[:1]
 
 
 def test_the_table_has_what_is_computed_of_one_feature_and_nothing_else() -> None:
-    assert {n.name for n in NUMBERS.values() if not n.joint} == STANDARD.keys()
+    of_time = {"gram_drift", "gram_drift_first", "neighbours_gained", "neighbours_lost"}
+    assert {n.name for n in NUMBERS.values() if n.needs == "probe"} == of_time
+    known = {n.name for n in NUMBERS.values() if not n.joint}
+    assert known == STANDARD.keys() | PATCHES.keys() | of_time
 
 
 @pytest.mark.parametrize(
@@ -29,6 +33,18 @@ def test_values_are_within_their_range(rows: Tensor) -> None:
 
     for name, measure in STANDARD.items():
         value, number = measure(batch), NUMBERS[name]
+        if value == value:
+            assert number.low - 1e-5 <= value <= number.high + 1e-5, name
+
+
+@pytest.mark.parametrize("rows", [NOISE, LINE, torch.eye(16), 1e-4 * NOISE + 1])
+def test_values_of_patches_are_within_their_range(rows: Tensor) -> None:
+    tokens, before = rows.reshape(2, 8, -1), patch_grams(NOISE.reshape(2, 8, -1))
+    mask = torch.arange(16).reshape(2, 8) < 6
+    given = PatchTokens(tokens, before=before, anchor=-before, mask=mask, raw=tokens)
+
+    for name, measure in PATCHES.items():
+        value, number = measure(given), NUMBERS[name]
         if value == value:
             assert number.low - 1e-5 <= value <= number.high + 1e-5, name
 
