@@ -176,12 +176,12 @@ _ROWS = (
 
     # The same samples, at one event and another.
     Number("gram_drift", "probe", 0, 2, "both",
-           "Root mean square change of the cosine similarities of the same rows since the event before.",
+           "Root mean square change of the rows' cosine similarities since the event before.",
            "At 0 nothing moves any more; a jump late in training is a change of the features. "
            "Comparable at one distance of events only.",
            headline=True, short="drift"),
     Number("gram_drift_first", "probe", 0, 2, None,
-           "Root mean square change of the cosine similarities of the same rows since the first event.",
+           "Root mean square change of the rows' cosine similarities since the first event.",
            "How far the features have come; neither end is bad."),
     Number("neighbours_gained", "probe", 0, 1, None,
            "Pairs that have become neighbours since the event before, of those that are or were.",

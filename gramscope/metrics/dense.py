@@ -26,8 +26,8 @@ from gramscope.metrics.sphere import unit_rows
 __all__ = ["Dense", "average", "dense_inter", "dense_intra", "dense_rank"]
 
 _PATCHES = 196
-_OF_SAMPLE, _OF_GROUP, _GROUP = 3, 24, 8
-"""The authors' clusters: of one sample, and of so many samples together."""
+_CLUSTERS, _GROUP = 3, 8
+"""The authors' clusters for each sample, and how many samples they group at most."""
 
 Clustered = tuple[Tensor, Tensor, Tensor]
 """Rows, their clusters' centres, and which one each row is of."""
@@ -62,21 +62,22 @@ class Dense:
     @cached_property
     def of_samples(self) -> list[Clustered]:
         """The clusters of each sample."""
-        return [(rows, *kmeans(rows, _OF_SAMPLE)) for rows in self.samples]
+        return [_clustered(rows, _CLUSTERS) for rows in self.samples]
 
     @cached_property
     def of_groups(self) -> list[Clustered]:
-        """The clusters of each eight samples together."""
-        starts = range(0, len(self.samples), _GROUP)
-        groups = [torch.cat(self.samples[start : start + _GROUP]) for start in starts]
-        return [(rows, *kmeans(rows, _OF_GROUP)) for rows in groups]
+        """The clusters of up to eight samples together, three for each sample."""
+        count = math.ceil(len(self.samples) / _GROUP)
+        groups = [self.samples[start::count] for start in range(count)]
+        return [_clustered(torch.cat(group), _CLUSTERS * len(group)) for group in groups]
 
 
 def dense_inter(tokens: Tensor | Dense) -> float:
     """How far patches are from the nearest cluster that is not their own.
 
     The mean distance of a patch to the nearest other centre, of 24 clusters of 8 samples'
-    patches, over the mean distance of a patch to the mean of all.
+    patches (3 for each sample where there are fewer), over the mean distance of a patch to the
+    mean of all.
 
     Args:
         tokens: ``[S, T, D]``, any floating dtype, or their `Dense`.
@@ -147,6 +148,10 @@ def dense_rank(tokens: Tensor | Dense) -> float:
 
 def _dense(tokens: Tensor | Dense) -> Dense:
     return tokens if isinstance(tokens, Dense) else Dense(tokens)
+
+
+def _clustered(rows: Tensor, k: int) -> Clustered:
+    return rows, *kmeans(rows, k)
 
 
 def _some(tokens: Tensor) -> Tensor:

@@ -165,23 +165,26 @@ class PatchTokens:
             seen: Of the patches that the mask holds (False) or does not (True) alone.
 
         Raises:
-            ValueError: If there are not as many matrices, or masks, as samples.
+            ValueError: If the matrices or the mask are not of these patches.
         """
         if since is None or (seen is not None and self.mask is None):
             return math.nan
-        masks = self._masks(seen)
-        if since.shape != self.grams.shape or len(masks) != len(since):
+        if since.shape != self.grams.shape:
             raise ValueError(
-                f"Expected gram matrices and masks of {len(self.grams)} samples of "
-                f"{self.grams.shape[1]} patches, but got matrices of shape {list(since.shape)} "
-                f"and {len(masks)} masks."
+                f"Expected gram matrices of the same patches, {list(self.grams.shape)}, but got "
+                f"shape {list(since.shape)}."
             )
-        each = zip(self.grams, since, masks, strict=True)
+        each = zip(self.grams, since, self._masks(seen), strict=True)
         return average(gram_drift(gram, before, mask) for gram, before, mask in each)
 
     def _masks(self, seen: bool | None) -> Sequence[Tensor | None]:
         if seen is None or self.mask is None:
             return [None] * len(self.grams)
+        if self.mask.dtype != torch.bool or self.mask.shape != self.grams.shape[:2]:
+            raise ValueError(
+                f"Expected `mask` to hold a bool for each patch, {list(self.grams.shape[:2])}, "
+                f"but got shape {list(self.mask.shape)} of {self.mask.dtype}."
+            )
         return list(~self.mask if seen else self.mask)
 
 
