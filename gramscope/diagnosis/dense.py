@@ -109,7 +109,7 @@ class DenseCourse:
         if self.events < _FEWEST or self._first is None or self._last is None:
             return None
         weight = self._weight
-        best = max(self._kept, key=lambda event: (event.quality(weight), -event.step))
+        best = max(self._kept, key=lambda event: event.quality(weight))
         first, last = ((e.step, e.quality(weight)) for e in (self._first, self._last))
         return Snapshot(best.step, best.quality(weight), first, last, *best[1:])
 

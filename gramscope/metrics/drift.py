@@ -129,4 +129,6 @@ def _common(gram: Tensor, other: Tensor, mask: Tensor | None = None) -> tuple[Te
                 f"{list(mask.shape)} of {mask.dtype}."
             )
         rows = rows & mask
+    if rows.all():
+        return gram, other
     return gram[rows][:, rows], other[rows][:, rows]

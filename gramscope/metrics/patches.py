@@ -50,8 +50,7 @@ def patch_grams(tokens: Tensor) -> Tensor:
     tokens = as_tokens(tokens)
     grams = tokens.new_empty(*tokens.shape[:2], tokens.shape[1], dtype=torch.float32)
     for gram, rows in zip(grams, tokens, strict=True):
-        finite = finite_rows(rows)
-        gram.copy_(gram_matrix(rows).masked_fill(~(finite & finite[:, None]), torch.nan))
+        gram.copy_(gram_matrix(rows))
     return grams
 
 

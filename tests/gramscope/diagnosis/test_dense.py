@@ -59,10 +59,23 @@ def test_the_best_at_every_event_is_that_of_the_whole_run_until_then(seed: int) 
         assert found.step in course.steps
 
 
-def test_a_step_that_can_no_longer_be_the_best_is_not_kept() -> None:
+def test_steps_that_no_weight_makes_the_best_are_not_kept() -> None:
+    course = DenseCourse()
+    terms = [(1.0, 0.1), (0.95, 0.2), (0.7, 0.3), (0.69, 0.25), (0.85, 0.21), (0.0, 0.4)]
+    terms.append((-0.5, 0.05))
+    for step, (inter, rank) in enumerate(terms):
+        course.update(step, numbers(inter, 0.5, rank))
+
+    best_of = {max(range(7), key=lambda i: terms[i][0] + w * terms[i][1]) for w in range(1, 100)}
+    assert set(course.steps) == best_of | {0}
+    assert 0 < len(course.steps) < 7
+
+
+def test_a_long_run_takes_little_memory() -> None:
     draw, course = random.Random(0), DenseCourse()
     for step in range(3000):
-        course.update(step, numbers(draw.gauss(1, 0.1), draw.gauss(0.5, 0.1), draw.gauss(0.3, 0.1)))
+        inter = draw.random()
+        course.update(step, numbers(inter, 0.5, (1 - inter) ** 2 + 0.01 * draw.random()))
 
     assert len(course.steps) < 30
     assert len(json.dumps(course.memory())) < 5000

@@ -98,6 +98,9 @@ def test_rows_without_similarities_are_left_out_of_both() -> None:
     assert gram_drift(hurt, before) == gram_drift(now, less)
     assert gram_drift(before, hurt) == gram_drift(less, now)
     assert gained(hurt, before, 3) == gained(now, less, 3)
+    assert gram_drift(hurt, before, torch.arange(len(hurt)) < 5) == gram_drift(
+        now[:4, :4], less[:4, :4]
+    )
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])

@@ -100,6 +100,16 @@ def test_dense_terms_of_points_apart(points: int) -> None:
     assert dense_rank(tokens) == pytest.approx(points / 5)
 
 
+def test_points_that_only_rounding_parts_are_one() -> None:
+    points = noise(5, 384, seed=6)
+    tokens = points.repeat(12, 1) * noise(2, 60, 1, seed=7).abs()
+
+    z = unit(points)
+    away = [min(math.dist(z[i], z[j]) for j in range(5) if j != i) for i in range(5)]
+    centre = [math.dist(p, z.mean(axis=0)) for p in z]
+    assert dense_inter(tokens) == pytest.approx(np.mean(away) / np.mean(centre))
+
+
 @pytest.mark.parametrize("number", OF_TOKENS, ids=lambda n: n.__name__)
 def test_a_number_is_blind_to_scale_and_takes_any_floating_type(
     number: Callable[[Tensor], float],
@@ -184,7 +194,9 @@ def test_outliers_are_the_patches_that_were_made_long(artefacts: int) -> None:
 def test_lengths_that_only_rounding_parts_are_none(dtype: torch.dtype) -> None:
     same = torch.nn.functional.layer_norm(noise(4, 100, 64), [64])
     assert metrics.patch_norm_outliers(same.to(dtype)) == 0.0
-    assert metrics.patch_norm_outliers(torch.ones(2, 9, 4)) == 0.0
+    nearly = torch.ones(2, 9, 4)
+    nearly[0, :3] += 1e-5
+    assert metrics.patch_norm_outliers(nearly) == 0.0
 
 
 def test_the_cut_is_beside_what_is_usual() -> None:
@@ -222,20 +234,25 @@ def test_the_matrices_that_are_there_already_are_taken() -> None:
 
 def test_grams_of_patches_have_nan_where_a_patch_has() -> None:
     tokens = clustered(2, 5).float()
-    tokens[1, 2, 0] = math.inf
+    tokens[1, 2, 0], tokens[1, 4, 1] = math.inf, math.nan
 
     grams = patch_grams(tokens)
 
     assert grams.dtype == torch.float32
     assert grams[0].equal(metrics.gram_matrix(tokens[0]))
-    assert grams[1].isnan().sum() == 9
+    assert grams[1].isnan().sum() == 5 * 5 - 3 * 3
     assert patches(tokens, before=grams)["gram_drift"] == 0.0
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"before": torch.ones(2, 9, 9)}, {"before": torch.ones(3, 9, 9)}, {"mask": torch.ones(2, 8)}],
-    ids=["patches", "samples", "mask"],
+    [
+        {"before": torch.ones(2, 9, 9)},
+        {"before": torch.ones(3, 10, 10)},
+        {"mask": torch.ones(2, 8, dtype=torch.bool)},
+        {"mask": torch.ones(2, 10)},
+    ],
+    ids=["patches", "samples", "mask", "no mask"],
 )
 def test_a_number_that_fails_says_why_and_the_others_are_there(wrong: dict[str, Tensor]) -> None:
     tokens = clustered(2, 10)
