@@ -28,7 +28,7 @@ NUMBERS = {
     "teacher_student_divergence": ("teacher_student_cka",),
     "uniform_assignment": ("teacher_entropy_normalised", "teacher_student_kl"),
     "single_prototype": ("assignment_entropy",),
-    "dense_degradation": ("dense_inter", "dense_intra", "spread", "effective_rank"),
+    "dense_degradation": ("dense_inter", "spread", "effective_rank"),
 }
 """Which numbers a state is never seen without."""
 

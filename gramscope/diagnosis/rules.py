@@ -196,17 +196,27 @@ def teacher_student_divergence(case: Case) -> Found:
 
 def dense_degradation(case: Case) -> Found:
     """Clusters of patches stand out less than they did, and the class token has lost nothing."""
-    course, whole = case.course, case.class_token
-    if whole is None or course.events < case.at["settle_events"]:
+    at, course, whole = case.at, case.course, case.class_token
+    if whole is None or course.events < at["settle_events"]:
         return ()
-    inter, most = course.usual("dense_inter"), course.highest_usual.get(LEAD, nan)
-    limit = inter - most + case.at["dense_lost"] / case.ease
-    name, intra = "dense_intra", course.usual("dense_intra")
-    why = f"= dense_inter {inter:.3g} less its lead of {most:.3g} at most, with a margin"
+    name = "dense_inter"
+    most = course.highest_usual.get(name, nan)
+    kept = 1 - (1 - at["dense_kept"]) / case.ease  # what is lost is eased: so near 1, a share ends
+    run_together = Case(course, at).of(name, kept, most, "at most", usual=True)
     return _all(
-        (Evidence(course.key(name), intra, "above", limit, why),) * (intra > limit),
-        *(_has_kept(Case(whole, case.at), name) for name in ("spread", "effective_rank")),
+        run_together or _wider(case),
+        *(_has_kept(Case(whole, at), name) for name in ("spread", "effective_rank")),
     )
+
+
+def _wider(case: Case) -> Found:
+    """Clusters reach further, beside their distance, than they did."""
+    course, name = case.course, "dense_intra"
+    inter, intra = course.usual("dense_inter"), course.usual(name)
+    most = course.highest_usual.get(LEAD, nan)
+    limit = inter - most + case.at["dense_lost"] / case.ease
+    why = f"= dense_inter {inter:.3g} less its lead of {most:.3g} at most, with a margin"
+    return (Evidence(course.key(name), intra, "above", limit, why),) * (intra > limit)
 
 
 def _has_kept(case: Case, name: str) -> Found:
