@@ -17,7 +17,7 @@ from gramscope.diagnosis import Diagnosis
 RUNS: dict[str, dict[str, list[float]]] = json.loads(
     Path(__file__).with_name("patches.json").read_text()
 )
-DEGRADED = ["weight decay, class token alone"]
+DEGRADED = ["job, weight decay, class token alone", "weight decay, class token alone"]
 Events = list[tuple[int, dict[str, float]]]
 
 
