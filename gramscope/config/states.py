@@ -28,12 +28,17 @@ NUMBERS = {
     "teacher_student_divergence": ("teacher_student_cka",),
     "uniform_assignment": ("teacher_entropy_normalised", "teacher_student_kl"),
     "single_prototype": ("assignment_entropy",),
+    "dense_degradation": ("dense_inter", "spread", "effective_rank"),
 }
 """Which numbers a state is never seen without."""
 
 
 def require_visible(
-    states: Iterable[str], watched: Mapping[str, str], metrics: str | tuple[str, ...]
+    states: Iterable[str],
+    watched: Mapping[str, str],
+    metrics: str | tuple[str, ...],
+    *,
+    patches: bool = False,
 ) -> None:
     """Refuse states that settings cannot show.
 
@@ -41,24 +46,27 @@ def require_visible(
         states: Their names.
         watched: Feature keys by role; the role of a single feature is empty.
         metrics: Which numbers there are.
+        patches: Whether what is watched are patches, with their class token beside them.
 
     Raises:
         ValueError: If a state needs features or numbers that are not there.
     """
     for state in states:
-        if lacking := _lacking(state, watched, metrics):
+        if lacking := _lacking(state, watched, metrics, patches):
             raise ValueError(
                 f"Expected argument `stop_on` to hold states that can be seen with these settings, "
                 f"but got {state!r}, which needs {lacking}."
             )
 
 
-def _lacking(state: str, watched: Mapping[str, str], metrics: str | tuple[str, ...]) -> str | None:
+def _lacking(
+    state: str, watched: Mapping[str, str], metrics: str | tuple[str, ...], patches: bool
+) -> str | None:
     from gramscope.diagnosis import STATES  # not at the start of every Hydra application
 
     needs = STATES[state].needs
-    if needs == "patches":
-        return "patches, which nothing looks at yet"
+    if needs == "patches" and not patches:
+        return "patches, which only `gram_patch` looks at"
     if needs in _ROLES and not any(_opposite(role, needs) in watched for role in watched):
         one, other = needs.split(" and ")
         return f"{one} and {other} among `features` of a RepresentationMonitor"

@@ -7,7 +7,7 @@ from dataclasses import asdict, astuple
 from typing import Any
 
 from gramscope.diagnosis.course import Course
-from gramscope.diagnosis.rules import RULES, Case, Found, Rule, has_moved
+from gramscope.diagnosis.rules import LEAD, RULES, Case, Found, Rule, has_moved
 from gramscope.diagnosis.state import Evidence, State
 from gramscope.diagnosis.thresholds import thresholds as checked
 
@@ -63,7 +63,7 @@ class Diagnosis:
                 are watched. Numbers that are not there are silent.
         """
         self._step = step
-        for role, numbers in _by_role(metrics).items():
+        for role, numbers in sorted(_by_role(metrics).items(), key=_is_of_all):
             course = self._courses.setdefault(role, Course(role))
             course.update(step, numbers)
             for index, rule in enumerate(RULES):
@@ -127,7 +127,8 @@ class Diagnosis:
         """Let a rule look at a feature: it begins a state, keeps it up, or ends it."""
         active = self._active.get(key)
         ease = self._at["ease"] if active else 1.0
-        found = rule.holds(Case(course, self._at, ease, self._backbone_of(course.role)))
+        beside = self._backbone_of(course.role), self._courses.get("class")
+        found = rule.holds(Case(course, self._at, ease, *beside))
         began, streak = self._streaks.pop(key, (step, 0))
         if active and found:
             self._active[key] = (active[0], found)
@@ -188,9 +189,17 @@ class Diagnosis:
         return course.events >= self._at["settle_events"] and has_moved(course, self._at["moved"])
 
 
+def _is_of_all(numbers: tuple[str, dict[str, float]]) -> bool:
+    """What is about all, or patches, comes after the features that it is judged beside."""
+    return not numbers[0]
+
+
 def _by_role(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
     roles: dict[str, dict[str, float]] = {}
     for key, value in metrics.items():
         role, _, name = key.rpartition("/")
         roles.setdefault(role, {})[name] = value
+    for numbers in roles.values():
+        if {"dense_inter", "dense_intra"} <= numbers.keys():
+            numbers[LEAD] = numbers["dense_inter"] - numbers["dense_intra"]
     return roles

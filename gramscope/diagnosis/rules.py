@@ -10,10 +10,13 @@ from gramscope.diagnosis.course import Course
 from gramscope.diagnosis.numbers import format_number
 from gramscope.diagnosis.state import Evidence
 
-__all__ = ["RULES", "Case", "Found", "Rule", "has_moved"]
+__all__ = ["LEAD", "RULES", "Case", "Found", "Rule", "has_moved"]
 
 Found = tuple[Evidence, ...]
 """What a rule rests on; nothing: it does not hold."""
+
+LEAD = "dense_inter - dense_intra"
+"""What a course keeps of clusters of patches: how far apart they are, less how far they reach."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,14 @@ class Case:
         at: Thresholds by name.
         ease: Factor that makes limits harder to leave than to reach, see the threshold `ease`.
         backbone: Of the same model, where the feature is behind its head.
+        class_token: Of the same samples, where the feature is their patches.
     """
 
     course: Course
     at: Mapping[str, float]
     ease: float = 1.0
     backbone: Course | None = None
+    class_token: Course | None = None
 
     def below(self, name: str, limit: float, why: str = "", value: float | None = None) -> Found:
         """Evidence if a number, as usual of late unless given, is below a limit."""
@@ -189,6 +194,36 @@ def teacher_student_divergence(case: Case) -> Found:
     return case.below("teacher_student_cka", case.at["teacher_student"])
 
 
+def dense_degradation(case: Case) -> Found:
+    """Clusters of patches stand out less than they did, and the class token has lost nothing."""
+    at, course, whole = case.at, case.course, case.class_token
+    if whole is None or course.events < at["settle_events"]:
+        return ()
+    name = "dense_inter"
+    most = course.highest_usual.get(name, nan)
+    kept = 1 - (1 - at["dense_kept"]) / case.ease  # what is lost is eased: so near 1, a share ends
+    run_together = Case(course, at).of(name, kept, most, "at most", usual=True)
+    return _all(
+        run_together or _wider(case),
+        *(_has_kept(Case(whole, at), name) for name in ("spread", "effective_rank")),
+    )
+
+
+def _wider(case: Case) -> Found:
+    """Clusters reach further, beside their distance, than they did."""
+    course, name = case.course, "dense_intra"
+    inter, intra = course.usual("dense_inter"), course.usual(name)
+    most = course.highest_usual.get(LEAD, nan)
+    limit = inter - most + case.at["dense_lost"] / case.ease
+    why = f"= dense_inter {inter:.3g} less its lead of {most:.3g} at most, with a margin"
+    return (Evidence(course.key(name), intra, "above", limit, why),) * (intra > limit)
+
+
+def _has_kept(case: Case, name: str) -> Found:
+    most = case.course.highest_usual.get(name, nan)
+    return case.above(name, case.at["class_kept"] * most)
+
+
 @dataclass(frozen=True)
 class Rule:
     """What speaks for a state."""
@@ -217,5 +252,6 @@ RULES = (
     Rule("cluster_collapse", cluster_collapse),
     Rule("teacher_student_divergence", teacher_student_divergence),
     Rule("stalled", stalled),
+    Rule("dense_degradation", dense_degradation),
 )
 """Of several that hold the first says what the run's state is."""

@@ -14,7 +14,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from gramscope.callbacks import GramMatrixCallback, MonitorProgressBar, RepresentationMonitor
-from gramscope.config.states import NUMBERS
+from gramscope.config.states import NUMBERS, require_visible
 from gramscope.diagnosis import STATES, Diagnosis
 from gramscope.diagnosis.rules import RULES
 from tests.support import TinySSL, events, resume, trainer
@@ -324,3 +324,9 @@ def test_states_to_stop_on_need_features_that_show_them(
     else:
         with pytest.raises(ValueError, match="to hold states that can be seen with these settings"):
             RepresentationMonitor(1, features, stop_on=[state])
+
+
+def test_dense_degradation_is_seen_where_patches_are_watched() -> None:
+    require_visible(["dense_degradation"], of(""), "standard", patches=True)
+    with pytest.raises(ValueError, match="needs dense_inter and spread"):
+        require_visible(["dense_degradation"], of(""), "gram", patches=True)
