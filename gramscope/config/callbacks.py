@@ -240,7 +240,7 @@ class MonitorConfig(CadenceConfig, ABC):
     def __post_init__(self) -> None:
         """Check every value, and that `stop_on` is of states that can come to be seen."""
         super().__post_init__()
-        require_visible(self.stop_on, self.watched, self.metrics)
+        require_visible(self.stop_on, self.watched, self.metrics, patches=self.judges_patches)
 
     @property
     def due_every(self) -> int:
@@ -263,6 +263,11 @@ class MonitorConfig(CadenceConfig, ABC):
         return self.name or ", ".join(
             role or self.module or key for role, key in self.watched.items()
         )
+
+    @property
+    def judges_patches(self) -> bool:
+        """Whether patches are watched, with their class token beside them."""
+        return False
 
     @property
     def takes_bare_tensor(self) -> bool:

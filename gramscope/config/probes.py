@@ -209,6 +209,11 @@ class GramPatchConfig(ProbeConfig, MonitorConfig, FeatureConfig):
         return self.name or f"patches_{self.module or self.feature_key}"
 
     @property
+    def judges_patches(self) -> bool:
+        """Where there is a class token."""
+        return self.class_key is not None or self.prefix_tokens > 0
+
+    @property
     def takes_bare_tensor(self) -> bool:
         """Not under the key that the preset has."""
         return self.module is not None or self.feature_key != type(self).feature_key

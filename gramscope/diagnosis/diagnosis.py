@@ -7,7 +7,7 @@ from dataclasses import asdict, astuple
 from typing import Any
 
 from gramscope.diagnosis.course import Course
-from gramscope.diagnosis.rules import LEAD, RULES, Case, Found, Rule, has_moved
+from gramscope.diagnosis.rules import RULES, Case, Found, Rule, has_moved
 from gramscope.diagnosis.state import Evidence, State
 from gramscope.diagnosis.thresholds import thresholds as checked
 
@@ -199,7 +199,4 @@ def _by_role(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
     for key, value in metrics.items():
         role, _, name = key.rpartition("/")
         roles.setdefault(role, {})[name] = value
-    for numbers in roles.values():
-        if {"dense_inter", "dense_intra"} <= numbers.keys():
-            numbers[LEAD] = numbers["dense_inter"] - numbers["dense_intra"]
     return roles

@@ -10,13 +10,10 @@ from gramscope.diagnosis.course import Course
 from gramscope.diagnosis.numbers import format_number
 from gramscope.diagnosis.state import Evidence
 
-__all__ = ["LEAD", "RULES", "Case", "Found", "Rule", "has_moved"]
+__all__ = ["RULES", "Case", "Found", "Rule", "has_moved"]
 
 Found = tuple[Evidence, ...]
 """What a rule rests on; nothing: it does not hold."""
-
-LEAD = "dense_inter - dense_intra"
-"""What a course keeps of clusters of patches: how far apart they are, less how far they reach."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +192,7 @@ def teacher_student_divergence(case: Case) -> Found:
 
 
 def dense_degradation(case: Case) -> Found:
-    """Clusters of patches stand out less than they did, and the class token has lost nothing."""
+    """Clusters of patches have run together, and the class token has lost nothing."""
     at, course, whole = case.at, case.course, case.class_token
     if whole is None or course.events < at["settle_events"]:
         return ()
@@ -204,19 +201,9 @@ def dense_degradation(case: Case) -> Found:
     kept = 1 - (1 - at["dense_kept"]) / case.ease  # what is lost is eased: so near 1, a share ends
     run_together = Case(course, at).of(name, kept, most, "at most", usual=True)
     return _all(
-        run_together or _wider(case),
+        run_together,
         *(_has_kept(Case(whole, at), name) for name in ("spread", "effective_rank")),
     )
-
-
-def _wider(case: Case) -> Found:
-    """Clusters reach further, beside their distance, than they did."""
-    course, name = case.course, "dense_intra"
-    inter, intra = course.usual("dense_inter"), course.usual(name)
-    most = course.highest_usual.get(LEAD, nan)
-    limit = inter - most + case.at["dense_lost"] / case.ease
-    why = f"= dense_inter {inter:.3g} less its lead of {most:.3g} at most, with a margin"
-    return (Evidence(course.key(name), intra, "above", limit, why),) * (intra > limit)
 
 
 def _has_kept(case: Case, name: str) -> Found:

@@ -106,8 +106,7 @@ _ROWS = (
          "still show the same thing.",
          "McGraw & Wong, Psychological Methods 1996"),
     Kind("dense_degradation", 13, "patches",
-         "Patches form clusters less clearly than they did, while the class token has kept what it "
-         "had.",
+         "Clusters of patches run together, while the class token has kept what it had.",
          "Maps made of patches, as for segmentation, may get worse although the loss falls. Keep "
          "the checkpoint of the step whose dense structure was best, the teacher to take for "
          "gram anchoring. Look at the weight of the loss on patches, and at weight decay.",

@@ -98,9 +98,6 @@ _ROWS = (
     Threshold("dense_kept", 0.85, 0, 1, "share of the run's highest dense_inter",
               "Below it clusters of patches have run together. Healthy runs kept 0.96, one whose "
               "patches were none the worse 0.9; where k-NN of patches fell it went to 0.73."),
-    Threshold("dense_lost", 0.12, 0, inf, "mean distances of a patch to the mean of all",
-              "By so much less than at its best does dense_inter exceed dense_intra once clusters "
-              "of patches stand out less. Healthy runs lost 0.03 at most."),
     Threshold("class_kept", 0.75, 0, 1, "share of the class token's highest spread and rank",
               "Only where it has kept as much of both is it the patches alone that lose; what "
               "takes both has other names. Healthy runs kept 0.8 and more."),
