@@ -63,11 +63,12 @@ class DenseCourse:
 
     The weight of the rank makes its spread over the events that of ``inter - intra``, so each new
     event may change which of the earlier ones was best. Kept are those that any weight can make
-    the best, the first and the last.
+    the best, the first and the last. Of step 0 nothing is kept: random weights, whose features are
+    spread over most directions, often score well, and what no step has made is no snapshot.
 
     Example:
         >>> course = DenseCourse()
-        >>> for step, inter in ((0, 0.5), (100, 0.9), (200, 0.7)):
+        >>> for step, inter in ((50, 0.5), (100, 0.9), (200, 0.7)):
         ...     numbers = {"dense_inter": inter, "dense_intra": 0.3, "dense_rank": inter / 2}
         ...     course.update(step, numbers)
         >>> course.best.step
@@ -84,12 +85,12 @@ class DenseCourse:
         self._rank = [0.0, 0.0]
 
     def update(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Go on by one event; one without all three terms changes nothing."""
+        """Go on by one event; one without all three terms, or before training, changes nothing."""
         try:
             terms = [float(metrics[f"dense_{term}"]) for term in ("inter", "intra", "rank")]
         except KeyError:
             return
-        if not isfinite(sum(terms)):
+        if step < 1 or not isfinite(sum(terms)):
             return
         event = _Event(step, *terms)
         self.events += 1

@@ -56,6 +56,8 @@ def main() -> None:
             GramProbeCallback(2, "token", 9, **settings),
             # Of 7 samples one rank has two batches, and the other one.
             GramPatchCallback(2, "patches", 7, class_key="token", batch_size=3, **settings),
+            # Of one sample the other rank has none, and may have to make the pass all the same.
+            GramProbeCallback(2, "token", 1, log_key="single", **settings),
         ]
         alone, watched = fit(directory, kind, []), fit(directory, kind, callbacks)
         outcomes = [callback.outcomes for callback in callbacks]

@@ -83,7 +83,7 @@ def test_checkpoints_show_afterwards_what_the_job_saw_of_held_out_crops(
     planned = planning.plan(
         "scripts/train experiment=patches callbacks.gram_probe.log_every_n_steps=1"
         " callbacks.gram_patch.log_every_n_steps=1 callbacks.checkpoint.every_n_train_steps=1"
-        " callbacks.checkpoint.save_top_k=-1 data.held_out_crops=6"
+        " callbacks.checkpoint.save_top_k=-1 data.held_out_crops=7"
     )
     assert planned is not None
     live, late = f"{planned[-1]} hydra.run.dir=live", f"{planned[-1]} hydra.run.dir=late"
@@ -98,7 +98,7 @@ def test_checkpoints_show_afterwards_what_the_job_saw_of_held_out_crops(
         assert (kept / "film.png").is_file()
         with np.load(kept / "step_00000003.npz") as saved:
             assert saved["image"].shape == (64, 64, 64)
-            assert (saved["grid"].tolist(), int(saved["patch"])) == ([8, 8, 8], 3 * 64 + 4 * 8 + 2)
+            assert (saved["grid"].tolist(), int(saved["patch"])) == ([8, 8, 8], 5 * 64 + 4 * 8 + 1)
         assert "gram teacher" in (done.directory / where / "report.html").read_text()
     grams = [
         np.load(done.directory / w / "gram/gram_probe/step_00000002.npz")["gram"]

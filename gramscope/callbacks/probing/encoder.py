@@ -12,7 +12,6 @@ from gramscope.callbacks.declared import Declared
 from gramscope.callbacks.probing.batches import samples_of, with_tensors
 from gramscope.callbacks.probing.readers import Reader
 from gramscope.callbacks.probing.samples import SampleSet, sample_set, source_of
-from gramscope.config.probes import ProbeConfig
 from gramscope.events import Reason
 from gramscope.monitor import Monitor
 from gramscope.monitor.capture import StepCapture
@@ -54,12 +53,11 @@ class Encoder:
     ) -> None:
         self._trainer = trainer
         self._pl_module = pl_module
-        self._config: ProbeConfig = config
+        self._config = config
         self._monitor = monitor
         self._earlier = earlier
         self._reader = reader
         self._declared = Declared(pl_module, config)
-        self._first_batch: Any = None
         self._samples: SampleSet | None = None
         self._error: FeatureError | None = None
         self._calls = 0
@@ -94,25 +92,26 @@ class Encoder:
 
     def encode(self) -> StepCapture:
         """What this rank gives to an event; never raises."""
-        config: Any = self._config
-        capture = self._monitor.capture(bare_tensor=config.takes_bare_tensor, whole=True)
+        bare = self._config.takes_bare_tensor
+        capture = self._monitor.capture(bare_tensor=bare, whole=True)
         try:
-            if self._samples is None:
+            if self._error is not None or self._samples is None:
                 raise self._error or FeatureError(Reason.no_samples, "there was no batch yet")
-            self._take(capture, self._samples.chunks)
+            self._take(capture, self._samples)
         except Exception as error:
             capture.fail(error)
         capture.join()
         capture.end_micro_batch()
         return capture
 
-    def _take(self, capture: StepCapture, chunks: list[Any]) -> None:
-        seen = 0
+    def _take(self, capture: StepCapture, samples: SampleSet) -> None:
+        seen, chunks = 0, samples.chunks
         for call in range(self._calls):
-            chunk = chunks[min(call, len(chunks) - 1)]
+            if call >= len(chunks):  # a pass that other ranks could not make without this one
+                self._forward(samples.spare)
+                continue
+            chunk = chunks[call]
             output = self._forward(chunk)
-            if call >= len(chunks) or not self._monitor.wants_rows:
-                continue  # a pass that other ranks could not make without this one
             rows = self._reader.read(output, chunk, seen)
             if not call:
                 capture.begin_micro_batch(self._reader.views, self._marks(chunks))
@@ -127,7 +126,7 @@ class Encoder:
         return {name: _joined([part[name] for part in parts]) for name in parts[0]}
 
     def _read(self, batch: Any) -> SampleSet:
-        config: Any = self._config
+        config = self._config
         source = source_of(config, self._trainer, batch)
         if source is None:
             raise FeatureError(Reason.no_samples, "there is no batch to take samples of")
@@ -135,12 +134,12 @@ class Encoder:
 
     def _agreed_calls(self) -> int:
         """Forward passes of an event: with a sharded model all ranks make as many."""
-        mine = len(self._samples.chunks) if self._samples is not None else 0
+        mine = -1 if self._samples is None else len(self._samples.chunks)
         if not is_sharded(self._pl_module):
             return mine
         told = torch.tensor(mine, device=self._pl_module.device)
         counts = self._trainer.strategy.all_gather(told)
-        if int(counts.min()) == 0:
+        if int(counts.min()) < 0:
             raise FeatureError(Reason.no_samples, "a rank of a sharded model has no samples")
         return int(counts.max())
 
@@ -160,7 +159,7 @@ class Encoder:
             return self._call(batch)
 
     def _call(self, batch: Any) -> Any:
-        config: Any = self._config
+        config = self._config
         if config.module is None and config.input_key is None:
             for owner in (self._pl_module, getattr(self._pl_module, "model", None)):
                 if callable(declared := getattr(owner, "probe_features", None)):

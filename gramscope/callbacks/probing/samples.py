@@ -44,6 +44,8 @@ class SampleSet(NamedTuple):
     """How many there are, as this rank has read them."""
     origin: str
     """Where they come from, in words."""
+    spare: Any
+    """One sample, for a pass that is made for other ranks' sake."""
     mark: str
     """Of these samples in this order and of no others."""
 
@@ -60,11 +62,14 @@ def sample_set(source: Source, most: int, share: Callable[[int], range], size: i
     Raises:
         FeatureError: If there are none, or more than memory has room for.
     """
-    read = [*_first(source, len(share(most)) if source.is_of_rank else most)]
+    own = len(share(most))
+    read = [*_first(source, max(1, own) if source.is_of_rank else most)]
     counts = [samples_of(batch) or 0 for batch in read]
     total = sum(counts)
-    mine = range(total) if source.is_of_rank else share(total)
-    return SampleSet([*_cut(read, counts, mine, size)], total, source.words, fingerprint(read))
+    mine = range(min(own, total)) if source.is_of_rank else share(total)
+    spare = some_of(read[0], 0, 1, counts[0])
+    chunks = [*_cut(read, counts, mine, size)]
+    return SampleSet(chunks, total, source.words, spare, fingerprint(read))
 
 
 def _validation(source: Any) -> Iterator[Any]:

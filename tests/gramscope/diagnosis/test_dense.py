@@ -44,7 +44,7 @@ def some_run(seed: int) -> list[Terms]:
 def test_the_best_at_every_event_is_that_of_the_whole_run_until_then(seed: int) -> None:
     run, course = some_run(seed), DenseCourse()
     for i, terms in enumerate(run):
-        course.update(10 * i, numbers(*terms))
+        course.update(10 * i + 10, numbers(*terms))
         if i < 2:
             assert course.best is None
             continue
@@ -52,10 +52,10 @@ def test_the_best_at_every_event_is_that_of_the_whole_run_until_then(seed: int) 
 
         assert found is not None
         assert found.quality == pytest.approx(max(expected))
-        assert expected[found.step // 10] == pytest.approx(max(expected))
-        assert found.first == (0, pytest.approx(expected[0]))
-        assert found.last == (10 * i, pytest.approx(expected[-1]))
-        assert (found.inter, found.intra, found.rank) == run[found.step // 10]
+        assert expected[found.step // 10 - 1] == pytest.approx(max(expected))
+        assert found.first == (10, pytest.approx(expected[0]))
+        assert found.last == (10 * i + 10, pytest.approx(expected[-1]))
+        assert (found.inter, found.intra, found.rank) == run[found.step // 10 - 1]
         assert found.step in course.steps
 
 
@@ -63,11 +63,11 @@ def test_steps_that_no_weight_makes_the_best_are_not_kept() -> None:
     course = DenseCourse()
     terms = [(1.0, 0.1), (0.95, 0.2), (0.7, 0.3), (0.69, 0.25), (0.85, 0.21), (0.0, 0.4)]
     terms.append((-0.5, 0.05))
-    for step, (inter, rank) in enumerate(terms):
+    for step, (inter, rank) in enumerate(terms, start=1):
         course.update(step, numbers(inter, 0.5, rank))
 
     best_of = {max(range(7), key=lambda i: terms[i][0] + w * terms[i][1]) for w in range(1, 100)}
-    assert set(course.steps) == best_of | {0}
+    assert set(course.steps) == {i + 1 for i in best_of | {0}}
     assert 0 < len(course.steps) < 7
 
 
@@ -91,8 +91,8 @@ def test_a_course_goes_on_from_its_memory() -> None:
 
 
 def test_events_without_all_terms_are_passed_over() -> None:
-    run = [(step, numbers(1 + step / 100, 0.5, 0.3 + step / 100)) for step in (0, 10, 20)]
-    other = [(5, {"spread": 0.1}), (6, numbers(9, math.nan, 0.3)), (30, {"dense_inter": 9.0})]
+    run = [(step, numbers(1 + step / 100, 0.5, 0.3 + step / 100)) for step in (10, 20, 30)]
+    other = [(5, {"spread": 0.1}), (6, numbers(9, math.nan, 0.3)), (40, {"dense_inter": 9.0})]
 
     assert best_snapshot(run[:2] + other) is None
     assert best_snapshot(run + other) == best_snapshot(run)
@@ -101,7 +101,7 @@ def test_events_without_all_terms_are_passed_over() -> None:
 @pytest.mark.parametrize("rank", [0.3, 0.1 + 0.2])
 def test_a_rank_that_does_not_change_counts_for_nothing(rank: float) -> None:
     found = best_snapshot(
-        [(0, numbers(0.8, 0.5, 0.3)), (10, numbers(1, 0.5, rank)), (20, numbers(0.9, 0.5, 0.3))]
+        [(5, numbers(0.8, 0.5, 0.3)), (10, numbers(1, 0.5, rank)), (20, numbers(0.9, 0.5, 0.3))]
     )
 
     assert found is not None
@@ -109,10 +109,10 @@ def test_a_rank_that_does_not_change_counts_for_nothing(rank: float) -> None:
 
 
 def test_of_equal_events_the_first_is_the_best() -> None:
-    found = best_snapshot((step, numbers(1, 0.5, 0.3)) for step in (0, 10, 20))
+    found = best_snapshot((step, numbers(1, 0.5, 0.3)) for step in (5, 10, 20))
 
     assert found is not None
-    assert found.step == 0
+    assert found.step == 5
 
 
 def test_a_snapshot_in_words() -> None:
@@ -122,3 +122,9 @@ def test_a_snapshot_in_words() -> None:
         "step 200 (dense quality 1.23: inter 1.10, intra 0.52, rank 0.31; first event, step 0: "
         "0.80; last, step 300: 1.10)"
     )
+
+
+def test_what_no_step_has_made_is_no_snapshot() -> None:
+    run = [(step, numbers(1, 0.5, 0.3 - step / 1000)) for step in (10, 20, 30)]
+
+    assert best_snapshot([(0, numbers(9, 0.1, 0.9)), *run]) == best_snapshot(run)

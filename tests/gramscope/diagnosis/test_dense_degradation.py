@@ -71,7 +71,7 @@ def test_evidence_names_patches_and_class_token() -> None:
         ("class/spread", "above"),
         ("class/effective_rank", "above"),
     ]
-    assert "= 85% of 0.700 at most" in str(state.evidence[0])
+    assert "= 88% of 0.700 at most" in str(state.evidence[0])
 
 
 def test_it_ends_where_clusters_are_apart_again() -> None:

@@ -65,7 +65,7 @@ def test_lines_can_be_grepped_and_need_no_torch(run: JobDir) -> None:
 def test_patches_and_the_class_token_of_the_same_samples_are_told_apart(
     run: JobDir, shown: Callable[..., str]
 ) -> None:
-    for step, inter in ((0, 0.5), (100, 0.9), (200, 0.6)):
+    for step, inter in ((50, 0.5), (100, 0.9), (200, 0.6)):
         patches = {"dense_inter": inter, "dense_intra": 0.3, "dense_rank": inter / 2}
         numbers = {"patch_similarity": 0.4, "class/effective_rank": 9.0}
         run.log(step, feature_key="patch_tokens", metrics={**patches, **numbers})

@@ -176,7 +176,7 @@ class TestSlices:
 
 def test_the_best_snapshot_is_said_beside_the_diagnosis(sweep: SweepDir, opened: Open) -> None:
     job = sweep.job()
-    for step, inter in ((0, 0.5), (100, 0.9), (200, 0.6)):
+    for step, inter in ((50, 0.5), (100, 0.9), (200, 0.6)):
         numbers = {"dense_inter": inter, "dense_intra": 0.3, "dense_rank": inter / 2}
         job.log(step, metrics=numbers)
     other = sweep.job().log(10, 20, 30)
