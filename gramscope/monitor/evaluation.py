@@ -43,7 +43,7 @@ def evaluate(event: Event, due: DueStep, gathered: Gathered, warn: WarnOnce) -> 
     event.n, event.matrix = measured.rows, measured.matrix
     event.metrics, event.absent = measured.numbers, measured.absent
     if not event.n:
-        event.skip(Reason.nonfinite)
+        event.skip(due.reason or Reason.nonfinite)
         return
     for ranks in missing:
         warn(ranks, f"No rows at step {event.step} from {ranks}")

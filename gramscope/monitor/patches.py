@@ -55,7 +55,9 @@ class OfPatches:
 
     def __call__(self, due: DueStep, features: Mapping[str, Tensor], who: Known) -> Measured:
         """As `measure`."""
-        about: About = due.about
+        about: About | None = due.about
+        if about is None:  # rank 0 has no samples to show
+            return Measured(0, None, {}, {})
         by_sample = {role: _by_sample(rows, who) for role, rows in features.items()}
         first, *_ = by_sample
         whole = by_sample[first]  # [S, V, D]

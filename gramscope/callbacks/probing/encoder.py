@@ -117,6 +117,8 @@ class Encoder:
                 capture.begin_micro_batch(self._reader.views, self._marks(chunks))
             capture.keep(rows)
             seen += samples_of(chunk) or 0
+        if self._monitor.is_root:
+            self._reader.end(seen)
         capture.about = self._reader.about
         capture.remarks.update(dict.fromkeys(self._reader.remarks))
 

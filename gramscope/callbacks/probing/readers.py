@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor
+from typing_extensions import override
 
 from gramscope.callbacks.probing.tokens import about_of, image_in, read_tokens
 from gramscope.config.probes import GramPatchConfig
@@ -38,6 +39,9 @@ class Reader:
         """
         return output
 
+    def end(self, samples: int) -> None:
+        """Say what is missing, now that all of this rank's samples have been read."""
+
 
 class PatchReader(Reader):
     """A row of each sample's class token, if there is one, and of each of its patches.
@@ -50,16 +54,23 @@ class PatchReader(Reader):
         super().__init__()
         self._config = config
 
+    @override
     def read(self, output: Any, chunk: Any, first: int) -> Any:
-        """See `Reader.read`."""
         config = self._config
         tokens = read_tokens(config, output, chunk)
         here = config.sample - first
+        is_here = 0 <= here < len(tokens.patches)
         if not first:
             self.remarks = list(tokens.remarks)
             self.views = dict.fromkeys(config.roles, tokens.views)
-        if self.about is None and 0 <= here < len(tokens.patches):
+        if is_here or not first:  # the grid is that of any sample
             images = image_in(config, output, chunk)
-            image = images[here] if isinstance(images, Tensor) else None
+            image = images[here * is_here] if isinstance(images, Tensor) else None
             self.about = about_of(config, tokens, image, self.remarks)
         return tokens.rows(config.feature_key)
+
+    @override
+    def end(self, samples: int) -> None:
+        if self._config.sample >= samples:
+            why = f"sample={self._config.sample} is not among the {samples} of rank 0"
+            self.remarks.append(why)

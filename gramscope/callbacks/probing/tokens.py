@@ -255,9 +255,8 @@ def _lies_in(place: tuple[int, ...], grid: tuple[int, ...]) -> bool:
 def _thinned(points: Tensor, grid: tuple[int, ...]) -> npt.NDArray[np.float16]:
     """What the patches cover of one channel, with so few points that it is drawn fast."""
     step = math.ceil((points.numel() / _POINTS) ** (1 / points.ndim))
-    for axis, patches in enumerate(grid):
-        edge = points.shape[axis] // patches * patches
-        points = points.index_select(axis, torch.arange(step // 2, edge, step))
+    edges = [edge // patches * patches for edge, patches in zip(points.shape, grid, strict=True)]
+    points = points[tuple(slice(step // 2, edge, step) for edge in edges)].float()
     low, high = points.min(), points.max()
     scaled = (points - low) / (high - low).clamp(min=1e-12)
     thinned: npt.NDArray[np.float16] = scaled.nan_to_num(0.0).half().cpu().numpy()

@@ -153,6 +153,7 @@ def test_a_resumed_run_knows_the_best_step_of_all(tmp_path: Path) -> None:
         ({"grid": [4, 4]}, {"logged": 4}, "grid=[4, 4] has 16 places, and there are 24 patches"),
         ({"prefix_tokens": 1, "class_key": None}, {"logged": 4}, "fill no grid of equal edges"),
         ({"patch": [5, 0, 0]}, {"logged": 4}, "patch=[5, 0, 0] is not in the grid [2, 3, 4]"),
+        ({"sample": 6}, {"logged": 4}, "sample=6 is not among the 6 of rank 0"),
         ({"raw_key": "rough"}, {"logged": 4}, "raw_key='rough' leads to no [5, 24, …]"),
         ({"mask_key": "mask"}, {"logged": 4}, "mask_key='mask' leads to no [5, 24]"),
         ({"class_key": "raw"}, {"logged": 4}, "class_key='raw' leads to no [5, 8]"),
