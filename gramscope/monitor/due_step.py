@@ -50,8 +50,6 @@ class Channel:
     """Makes numbers and matrix of the rows; ``None``: as of any rows."""
     strip: Strip | None = None
     """Keeps frames of a film; ``None``: there is none."""
-    drift: dict[int, float] = field(default_factory=dict)
-    """By step, how far the rows had moved; for the film."""
     watch: Watch | None = None
     """Follows the run's state; where rows come together."""
     finished: deque[Event] = field(default_factory=deque)

@@ -126,11 +126,10 @@ class Recorder:
     def _film(self, channel: Channel, strip: Strip, event: Event, npz: bytes) -> Event | None:
         """The event beside earlier ones; ``None`` where it is the first, or cannot be drawn."""
         try:
-            strip.add(event.step, npz)
-            channel.drift[event.step] = event.metrics.get("gram_drift", nan)
+            strip.add(event.step, npz, event.metrics.get("gram_drift", nan))
             if len(strip) < 2:
                 return None
-            course = Course("gram_drift", tuple(channel.drift.get(s, nan) for s in strip.steps))
+            course = Course("gram_drift", strip.values)
             png = self._renderer.film(strip.npzs, strip.steps, event.name, channel.look, course)
             film = Event(event.step, f"{event.log_key}/film", event.feature_key, png=png)
             film.name, film.n = f"{event.name}, steps {_listed(strip.steps)}", event.n

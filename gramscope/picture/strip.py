@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -33,6 +34,7 @@ class Strip:
     def __init__(self, most: int = MOST_FRAMES) -> None:
         self._most = most
         self._frames: dict[int, bytes] = {}
+        self._values: dict[int, float] = {}
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -48,26 +50,34 @@ class Strip:
         return [self._frames[step] for step in self.steps]
 
     @property
+    def values(self) -> tuple[float, ...]:
+        """In the same order, what was told of each; NaN where nothing was."""
+        return tuple(self._values[step] for step in self.steps)
+
+    @property
     def size(self) -> int:
         """Bytes."""
         return sum(map(len, self._frames.values()))
 
-    def add(self, step: int, npz: bytes) -> None:
+    def add(self, step: int, npz: bytes, value: float = math.nan) -> None:
         """Take a further event, or another one of the same step.
 
         Args:
             step: Its step.
             npz: Its ``Matrix.npz()``.
+            value: A number of it, for the film's curve.
 
         Raises:
             MatrixError: If it holds no matrix; what is kept stays as it was.
         """
         is_first = all(step <= kept for kept in self._frames)
         self._frames[step] = _small(read_matrix(npz), with_image=is_first).npz()
+        self._values[step] = value
         while len(self._frames) > self._most:
             steps = self.steps
             between = spacings(np.array(steps))[1:-1]
-            del self._frames[steps[1 + int(between.argmin())]]
+            gone = steps[1 + int(between.argmin())]
+            del self._frames[gone], self._values[gone]
 
 
 def _small(matrix: Matrix, with_image: bool) -> Matrix:

@@ -215,6 +215,7 @@ def test_a_row_of_checkpoints_shows_what_the_run_itself_would_have(tmp_path: Pat
     drift = {e.step: e.metrics.get("gram_drift") for e in events(tmp_path / "live")}
     looked = {e.step: e.metrics.get("gram_drift") for e in events(tmp_path / "late")}
     assert looked == {2: None, 4: drift[4], 6: drift[6]}
+    assert late._strip.values[1:] == (drift[4], drift[6])  # what the film's curve is of
     assert (tmp_path / "late" / "gram" / "gram_probe" / "film.png").is_file()
 
 
