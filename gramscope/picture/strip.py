@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from gramscope.events.matrix import Matrix, OfRole, Patches, read_matrix
+from gramscope.events.files import files_of_steps
+from gramscope.events.matrix import Matrix, MatrixError, OfRole, Patches, read_matrix
 from gramscope.events.thinning import spacings
 from gramscope.picture.look import MOST_FRAMES
 
@@ -58,6 +61,20 @@ class Strip:
     def size(self) -> int:
         """Bytes."""
         return sum(map(len, self._frames.values()))
+
+    def fill(self, directory: Path, last: int) -> None:
+        """Take events that a run which goes on has on disk; what cannot be read is left out.
+
+        Args:
+            directory: Where its matrices are.
+            last: The step that it goes on from.
+        """
+        entries = files_of_steps(directory)
+        files = {step: e.path for step, e in entries if step <= last and e.name.endswith(".npz")}
+        steps = sorted(files)
+        for at in sorted({*_spread(len(steps), self._most).tolist(), 0, len(steps) - 1}):
+            with suppress(OSError, MatrixError, IndexError):
+                self.add(steps[at], Path(files[steps[at]]).read_bytes())
 
     def add(self, step: int, npz: bytes, value: float = math.nan) -> None:
         """Take a further event, or another one of the same step.

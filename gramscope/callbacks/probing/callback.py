@@ -74,6 +74,14 @@ class ProbeCallback(MonitorCallback):
             self._earlier.load(state_dict["probe"])
 
     @override
+    @guarded()
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        super().on_train_start(trainer, pl_module)
+        pictures, step = self._seen.pictures, trainer.global_step
+        if trainer.is_global_zero and pictures is not None and step and not len(self._strip):
+            self._strip.fill(pictures, step)  # so that the film of a resumed run is of all of it
+
+    @override
     @guarded(by="stay_off")
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         """Encode the weights that are validated, unless that is a part of training."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from torch.nn.functional import normalize
@@ -95,6 +97,9 @@ def test_a_resumed_run_goes_on_with_the_same_samples(tmp_path: Path) -> None:
     assert [*resumed] == [0, 3, 4, 6, 7]
     assert resumed[3] == pytest.approx(whole[0], abs=1e-3)
     assert resumed[6] is not None
+    films = [d / "gram" / "gram_probe" / "film.png" for d in (tmp_path, tmp_path / "whole")]
+    of_five, of_four = (PIL.Image.open(io.BytesIO(film.read_bytes())).width for film in films)
+    assert of_five > of_four  # steps 0, 3, 4, 6 and 7; 0, 3, 6 and 7
 
 
 def test_other_samples_after_a_resume_are_told_and_compared_with_nothing(
