@@ -262,9 +262,11 @@ class MonitorCallback(Callback):
     @override
     @guarded()
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        if self._fit is not None:
-            self._fit.conclude()
-        self.finish()
+        try:
+            if self._fit is not None:
+                self._fit.conclude()
+        finally:
+            self.finish()
 
     @override
     @guarded()

@@ -80,6 +80,8 @@ class StepCapture:
         """How the model's logits become assignments, where it says so."""
         self.seen = Sightings()
         """What the outputs held in which features were looked for in vain."""
+        self.idle: bool | None = None
+        """Whether this rank has nothing to give, which needs no reason; ``None``: by its quota."""
         self.about: Any = None
         """What else is known of the rows, for whoever measures them."""
         self.bare = False

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gramscope.picture.strip import Strip
+
 __all__ = ["Earlier"]
 
 
@@ -22,6 +24,8 @@ class Earlier:
         """Of the samples, see `SampleSet.mark`."""
         self.memory: dict[str, Any] = {}
         """What else is known of those events, as JSON has it."""
+        self.strip = Strip()
+        """Their pictures, as far as a film shows them."""
         self._rows: Tensor | None = None
         self._grams: dict[str, Tensor] = {}
 
@@ -29,9 +33,14 @@ class Earlier:
         """Take up samples; whether they are others than before, of which nothing is kept."""
         changed = bool(self.mark) and mark != self.mark
         if changed:
-            self._rows, self._grams, self.memory = None, {}, {}
+            self.forget()
         self.mark = mark
         return changed
+
+    def forget(self) -> None:
+        """Keep nothing of all that was."""
+        self.mark, self.memory, self._rows, self._grams = "", {}, None, {}
+        self.strip.clear()
 
     def of(self, rows: Tensor, shape: torch.Size) -> Mapping[str, Tensor]:
         """The matrices of the same rows; nothing: there are none.
@@ -44,11 +53,22 @@ class Earlier:
         return {k: g.float() for k, g in self._grams.items() if same and g.shape == shape}
 
     def keep(self, rows: Tensor, **grams: Tensor) -> None:
-        """Keep matrices for later events, unless they are of fewer rows than there have been."""
-        if self._rows is None or torch.equal(rows, self._rows):
-            self._rows = rows
-            # Another dict: training's thread may be copying this one for a checkpoint.
-            self._grams = {**self._grams, **{name: gram.half() for name, gram in grams.items()}}
+        """Keep matrices for later events, unless they are of fewer rows than there have been.
+
+        Of more rows than there have been they take the place of all others.
+        """
+        kept = next(iter(self._grams.values()), None)
+        fit = kept is None or all(gram.shape == kept.shape for gram in grams.values())
+        if not fit or not (self._rows is None or torch.equal(rows, self._rows)):
+            known = (
+                len(self._rows) if self._rows is not None else len(kept) if kept is not None else 0
+            )
+            if len(rows) <= known:
+                return
+            self._grams = {}
+        self._rows = rows
+        # Another dict: training's thread may be copying this one for a checkpoint.
+        self._grams = {**self._grams, **grams}
 
     def drop(self, names: Iterable[str]) -> None:
         """Keep some no longer."""

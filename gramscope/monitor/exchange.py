@@ -13,7 +13,7 @@ import torch.distributed as dist
 from gramscope.events import Reason
 from gramscope.monitor.group import Group, StoppedError
 from gramscope.monitor.link import Link, MissedEventError
-from gramscope.monitor.rows import member_ranks, share
+from gramscope.monitor.rows import member_ranks, quota, share
 from gramscope.monitor.wire import (
     Gathered,
     OfRole,
@@ -87,10 +87,12 @@ class Exchange:
 
     def quota(self, max_samples: int) -> int:
         """Rows that this rank gives to an event of ``max_samples`` rows over all ranks."""
-        return len(self.share(max_samples))
+        if not self.is_member:
+            return 0
+        return quota(self._members.index(self.rank), len(self._members), max_samples)
 
     def share(self, samples: int) -> range:
-        """Which of so many samples, of all ranks, are this one's."""
+        """Which of so many samples that all ranks know are this one's; rank 0 has the first."""
         if not self.is_member:
             return range(0)
         return share(self._members.index(self.rank), len(self._members), samples)

@@ -219,6 +219,11 @@ class Monitor:
         if self._channel.place is not None:
             self._channel.place.start = step
 
+    def adds(self) -> None:
+        """Say that events are added to those of a run, whatever their steps; before the first."""
+        if self._channel.place is not None:
+            self._channel.place.adds = True
+
     @guarded(dict)
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint: the account and what the diagnosis knows; on rank 0."""
@@ -434,7 +439,8 @@ class Monitor:
             self.close(0.0)
 
     def _due_step(self, step: int, taken: StepCapture | Exception | None) -> DueStep:
-        if not self._quota:
+        idle = taken.idle if isinstance(taken, StepCapture) else None
+        if idle or (idle is None and not self._quota):
             return DueStep(self._channel, step)
         if taken is None:
             return self._failed(step, Reason.nothing_captured, "the step was not foreseen")

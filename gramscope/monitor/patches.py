@@ -106,8 +106,9 @@ class OfPatches:
         course.update(step, values)
         self._earlier.memory = course.memory()
         names = {_name(step) for step in course.steps}
-        new = {_name(step): grams} if _name(step) in names else {}
-        self._earlier.keep(origin, before=grams, **new)
+        kept = grams.half()  # in a checkpoint too; a change of 1e-4 says nothing
+        new = {_name(step): kept} if _name(step) in names else {}
+        self._earlier.keep(origin, before=kept, **new)
         self._earlier.drop(of_before - names)
 
     @property

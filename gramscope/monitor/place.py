@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gramscope.events import Event
 from gramscope.events.earlier import make_room
-from gramscope.events.files import stem
+from gramscope.events.files import EVENTS_FILE, read_events, stem
 from gramscope.events.thinning import Kept, Shelf
 
 __all__ = ["Place", "require_own_pictures"]
@@ -43,6 +43,8 @@ class Place:
         self.directory = directory
         self.start: int | None = None
         """Step that the run goes on from, 0 for a new one; ``None``: not known."""
+        self.adds = False
+        """Whether what is there stays, of whatever run it is."""
         self._log_key = log_key
         self._title = title
         self._limit_mb = limit_mb
@@ -71,7 +73,7 @@ class Place:
         self._first = step if self._first is None else self._first
         with _one_at_a_time:
             if self._shelf is None:  # nor has another made it meanwhile
-                shelf = self._make_room(self._first)
+                shelf = self._add() if self.adds else self._make_room(self._first)
                 for place in (self, *_in(self.directory)):
                     place._shelf = shelf
 
@@ -105,6 +107,13 @@ class Place:
     def _files(self, event: Event | Kept) -> list[Path]:
         path = stem(self.directory, event.log_key, event.step)
         return [path.with_suffix(suffix) for suffix in (".npz", ".png")]
+
+    def _add(self) -> Shelf:
+        """Leave everything where it is."""
+        found: list[Event] = []
+        with suppress(FileNotFoundError):
+            found, _ = read_events(self.directory / EVENTS_FILE)
+        return Shelf.of(self.directory, [self._log_key], found)
 
     def _make_room(self, first: int) -> Shelf:
         starts = [p.start for p in (self, *_in(self.directory)) if p.start is not None]

@@ -16,7 +16,7 @@ from gramscope.monitor.numbers import Measured, measure
 __all__ = ["OverTime"]
 
 _FIRST = "no earlier event of these samples"
-_OTHERS = "rows are missing that were there before"
+_OTHERS = "rows are others than before"
 
 _NUMBERS: dict[str, tuple[str, Callable[[Tensor, Tensor], float]]] = {
     "gram_drift": ("before", metrics.gram_drift),
@@ -48,17 +48,16 @@ class OverTime:
         origin = (who.rank.long() << 32 | who.index.long())[finite]
         moved, absent = self._moved(origin, gram)
         self._earlier.keep(origin, before=gram)
+        if "first" not in self._earlier.of(origin, gram.shape):
+            self._earlier.keep(origin, first=gram)
         return measured._replace(
             numbers={**measured.numbers, **moved}, absent={**measured.absent, **absent}
         )
 
     def _moved(self, origin: Tensor, gram: Tensor) -> tuple[dict[str, float], dict[str, list[str]]]:
         before = self._earlier.of(origin, gram.shape)
-        if "first" not in before:
-            is_first = self._earlier.is_empty
-            if is_first:
-                self._earlier.keep(origin, first=gram)
-            return {}, {_FIRST if is_first else _OTHERS: [*_NUMBERS]}
+        if not before:
+            return {}, {_FIRST if self._earlier.is_empty else _OTHERS: [*_NUMBERS]}
         values = {name: number(gram, before[of]) for name, (of, number) in _NUMBERS.items()}
         there = {name: v for name, v in values.items() if torch.tensor(v).isfinite()}
         return there, {}

@@ -12,7 +12,7 @@ from gramscope.config.views import Layout, Views
 from gramscope.monitor.buffers import BufferPool
 from gramscope.monitor.pooling import Features
 
-__all__ = ["RowSampler", "Selection", "copy_rows", "member_ranks", "share"]
+__all__ = ["RowSampler", "Selection", "copy_rows", "member_ranks", "quota", "share"]
 
 
 def member_ranks(world_size: int, max_samples: int) -> list[int]:
@@ -24,9 +24,15 @@ def member_ranks(world_size: int, max_samples: int) -> list[int]:
     return [i * world_size // members for i in range(members)]
 
 
+def quota(member: int, members: int, max_samples: int) -> int:
+    """Rows that one member contributes so that all members together give ``max_samples``."""
+    return (member + 1) * max_samples // members - member * max_samples // members
+
+
 def share(member: int, members: int, samples: int) -> range:
-    """What one member contributes so that all members together give ``samples``, in order."""
-    return range(member * samples // members, (member + 1) * samples // members)
+    """What one member contributes of samples that all know: in order, the first member's first."""
+    first, last = (-(-at * samples // members) for at in (member, member + 1))
+    return range(first, last)
 
 
 class Selection(NamedTuple):

@@ -38,6 +38,12 @@ class Strip:
         self._most = most
         self._frames: dict[int, bytes] = {}
         self._values: dict[int, float] = {}
+        self._of: tuple[object, ...] | None = None
+
+    def clear(self, after: int = -1) -> None:
+        """Let go of all events after a step."""
+        self._frames = {s: npz for s, npz in self._frames.items() if s <= after}
+        self._values = {s: value for s, value in self._values.items() if s <= after}
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -87,8 +93,16 @@ class Strip:
         Raises:
             MatrixError: If it holds no matrix; what is kept stays as it was.
         """
+        matrix = read_matrix(npz)
+        patches = matrix.patches
+        of = None if patches is None else (patches.grid, patches.patch)
+        if of is None and self._of is not None:
+            return  # a patch is not finite: there is nothing to be seen
+        if of != self._of:  # what was is of another patch, and nothing to be seen beside it
+            self.clear()
+        self._of = of
         is_first = all(step <= kept for kept in self._frames)
-        self._frames[step] = _small(read_matrix(npz), with_image=is_first).npz()
+        self._frames[step] = _small(matrix, with_image=is_first).npz()
         self._values[step] = value
         while len(self._frames) > self._most:
             steps = self.steps

@@ -200,11 +200,6 @@ class MNI152(MultiCropData):
         self.probe_bank = probe_bank
         self.probe_queries = probe_queries
         self.probe_min_share = probe_min_share
-        if held_out_crop % self.patch_size:
-            raise ValueError(
-                f"Expected `held_out_crop` to be a multiple of `patch_size`, {self.patch_size}, but"
-                f" got {held_out_crop}"
-            )
         self.held_out_crop = held_out_crop
         self.held_out_crops = held_out_crops
         self._trained: list[Volume] = []
@@ -222,11 +217,6 @@ class MNI152(MultiCropData):
             raise ValueError(
                 f"Expected `probe_slab` to be at least {self.probe_crop} voxels thick,"
                 f" but got {self.probe_slab}"
-            )
-        if min(slab.bounds.shape) < self.held_out_crop:
-            raise ValueError(
-                f"Expected `held_out` to be at least `held_out_crop`, {self.held_out_crop} voxels,"
-                f" thick, but got {self.held_out}"
             )
         for region in (behind, slab, before):
             if min(region.bounds.shape) < self.crop_size:
@@ -251,9 +241,18 @@ class MNI152(MultiCropData):
         return self._probed
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Fixed crops of the slab, `image` `[B, 1, S, S, S]`, for monitors of the same samples."""
-        size, count = self.held_out_crop, self.held_out_crops
-        crops = HeldOutCrops(self.held_out_volume(), size, count, self.augment.intensity)
+        """Fixed crops of the slab, `image` `[B, 1, S, S, S]`, for monitors of the same samples.
+
+        Raises:
+            ValueError: If such crops do not fit.
+        """
+        size, slab = self.held_out_crop, self.held_out_volume()
+        if size % self.patch_size or size > min(slab.bounds.shape):
+            raise ValueError(
+                f"Expected `held_out_crop` to be a multiple of `patch_size`, {self.patch_size}, and"
+                f" to fit into the slab {slab.bounds.shape}, but got {size}"
+            )
+        crops = HeldOutCrops(slab, size, self.held_out_crops, self.augment.intensity)
         return DataLoader(crops, batch_size=16)
 
     def probe_data(self) -> ProbeData:

@@ -14,7 +14,7 @@ __all__ = ["LateChange"]
 
 
 class LateChange(Callback):
-    """Changes weights of losses and makes schedules constant, once.
+    """Changes weights of losses and makes schedules constant.
 
     Args:
         step: Optimizer step from which on it is otherwise, at least 1.
@@ -34,8 +34,8 @@ class LateChange(Callback):
         if step < 1:
             raise ValueError(f"Expected `step` to be at least 1, but got {step}")
         self.step = step
-        self.objective = dict(objective or {})
-        self.schedules = dict(schedules or {})
+        self.objective = {name: float(weight) for name, weight in (objective or {}).items()}
+        self.schedules = {name: float(value) for name, value in (schedules or {}).items()}
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int

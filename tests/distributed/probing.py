@@ -58,6 +58,7 @@ def main() -> None:
             GramPatchCallback(2, "patches", 7, class_key="token", batch_size=3, **settings),
             # Of one sample the other rank has none, and may have to make the pass all the same.
             GramProbeCallback(2, "token", 1, log_key="single", **settings),
+            GramPatchCallback(2, "patches", 1, class_key="token", log_key="one", **settings),
         ]
         alone, watched = fit(directory, kind, []), fit(directory, kind, callbacks)
         outcomes = [callback.outcomes for callback in callbacks]

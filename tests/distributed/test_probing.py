@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gramscope.callbacks import GramPatchCallback, GramProbeCallback
+from gramscope.events.files import read_events
 from gramscope.events.matrix import read_matrix
 from tests.distributed.launch import run
 from tests.gramscope.callbacks.probed import fit
@@ -25,7 +26,10 @@ def test_two_processes_see_what_one_does_and_train_as_without(tmp_path: Path) ->
         for kind, events in (("ddp", 3), ("sharded", 2)):  # none before a sharded model has run
             assert seen[kind]["watched"] == seen[kind]["alone"]
             outcomes = {"logged": events} if rank == 0 else {}
-            assert seen[kind]["outcomes"] == [outcomes] * 3, kind
+            assert seen[kind]["outcomes"] == [outcomes] * 4, kind
+    for kind in ("ddp", "sharded"):  # of one sample, rank 0's, nobody misses the other rank's
+        found, _ = read_events(tmp_path / kind / "events.jsonl")
+        assert {e.reason for e in found if e.log_key in ("single", "one")} == {None}
     settings = {"input_key": "image", "save_dir": tmp_path / "one"}
     probe = GramProbeCallback(2, "token", 9, **settings)
     patches = GramPatchCallback(2, "patches", 7, class_key="token", **settings)

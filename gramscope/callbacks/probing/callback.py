@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
+import torch
 from typing_extensions import override
 
 from gramscope.callbacks.base import MonitorCallback
@@ -14,10 +15,11 @@ from gramscope.callbacks.probing.encoder import Encoder
 from gramscope.callbacks.probing.fit import ProbeFit
 from gramscope.callbacks.probing.readers import Reader
 from gramscope.config.callbacks import MonitorConfig
+from gramscope.monitor.account import Account
 from gramscope.monitor.boundary import guarded
 from gramscope.monitor.due_step import Measure
 from gramscope.monitor.earlier import Earlier
-from gramscope.picture.strip import Strip
+from gramscope.monitor.modules import is_sharded
 
 __all__ = ["ProbeCallback"]
 
@@ -28,8 +30,9 @@ class ProbeCallback(MonitorCallback):
     def __init__(self, config: MonitorConfig) -> None:
         super().__init__(config)
         self._earlier = Earlier()
-        self._strip = Strip()
         self._trains = True
+        self._met_without = False
+        self._look: _Look | None = None
 
     @abstractmethod
     def _reader(self) -> Reader:
@@ -50,7 +53,7 @@ class ProbeCallback(MonitorCallback):
 
     @override
     def _own_parts(self) -> dict[str, Any]:
-        return {"measure": self._measure(), "strip": self._strip}
+        return {"measure": self._measure(), "strip": self._earlier.strip}
 
     @override
     @guarded(dict)
@@ -62,7 +65,7 @@ class ProbeCallback(MonitorCallback):
     @guarded()
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
-        self._trains = stage == "fit"
+        self._trains, self._met_without = stage == "fit", False
 
     @override
     @guarded()
@@ -77,27 +80,64 @@ class ProbeCallback(MonitorCallback):
     @guarded()
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         super().on_train_start(trainer, pl_module)
-        pictures, step = self._seen.pictures, trainer.global_step
-        if trainer.is_global_zero and pictures is not None and step and not len(self._strip):
-            self._strip.fill(pictures, step)  # so that the film of a resumed run is of all of it
+        earlier, step = self._earlier, trainer.global_step
+        if not step:
+            earlier.forget()
+        earlier.strip.clear(after=step)
+        if trainer.is_global_zero and self._seen.pictures is not None and not len(earlier.strip):
+            earlier.strip.fill(
+                self._seen.pictures, step
+            )  # the film of a resumed run is of all of it
+
+    @override
+    @guarded()
+    def on_train_batch_start(
+        self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._fit is None and not self._met_without and is_sharded(pl_module):
+            self._met_without = True  # what the others' encoders ask this one's, which is not there
+            trainer.strategy.all_gather(torch.tensor(-1, device=pl_module.device))
+        super().on_train_batch_start(trainer, pl_module, batch, batch_idx)
 
     @override
     @guarded(by="stay_off")
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
-        """Encode the weights that are validated, unless that is a part of training."""
+        """Get ready for the weights that are validated, unless that is a part of training."""
         if trainer.state.fn != "validate" or self._fit is not None:
             return
         self._meet(trainer)
-        self._fit = fit = self._start(trainer, pl_module)
-        if isinstance(fit, ProbeFit):
-            step = step_of(trainer, trainer.ckpt_path)
-            if last := self._seen.account.last_step:  # of a row of checkpoints, or the fit before
-                fit.monitor.goes_on_from(min(last, step - 1))
-            fit.encoder.meet(None)
-            fit.look(step)
+        self._look = _Look(step_of(trainer, trainer.ckpt_path), self._earlier, self._seen.account)
+        self._earlier = self._look.earlier
+        self._fit = self._start(trainer, pl_module)
 
     @override
-    @guarded()
+    @guarded(by="stay_off")
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        if trainer.state.fn == "validate":
+        """Encode them now: with sharded weights the first pass has to be the validation's own."""
+        look, self._look = self._look, None
+        if look is None:
+            return
+        try:
+            if isinstance(self._fit, ProbeFit):
+                self._fit.monitor.adds()
+                self._fit.encoder.meet(None)
+                self._fit.look(look.step)
+        finally:
             self.finish()
+            self._earlier = look.end()
+
+
+class _Look:
+    """One look at weights; earlier ones, looked at once more, are no part of the run's course."""
+
+    def __init__(self, step: int, earlier: Earlier, account: Account) -> None:
+        self.step = step
+        self._of_run, self._account, self._before = earlier, account, account.state()
+        self._is_next = step > account.last_step or not account.outcomes
+        self.earlier = earlier if self._is_next else Earlier()
+
+    def end(self) -> Earlier:
+        """Leave the account as it was, but for one event more; what the run goes on from."""
+        if not self._is_next:
+            self._account.load({**self._before, "outcomes": dict(self._account.outcomes)})
+        return self._of_run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -70,13 +70,13 @@ def step_of(trainer: Any, path: Any) -> int:
     """The optimizer step at which a checkpoint was saved; the trainer's own where it says none."""
     if path is None:
         return int(trainer.global_step)
-    return int(_read(trainer, Path(path)).get("global_step", trainer.global_step))
+    return int(_read(trainer, path).get("global_step", trainer.global_step))
 
 
 def _by_step(trainer: Any, folder: Any) -> dict[int, Path]:
     """One checkpoint of each step, in order."""
     given = [Path(folder)] if isinstance(folder, (str, Path)) else [*map(Path, folder)]
-    paths = [path for one in given for path in ([one] if one.is_file() else one.rglob("*.ckpt"))]
+    paths = [path for one in given for path in ([one] if one.is_file() else _below(one))]
     if not paths:
         named = ", ".join(map(str, given)) or "nothing"
         raise ValueError(f"Expected `folder` to have checkpoints (*.ckpt), but got {named}.")
@@ -90,9 +90,18 @@ def _by_step(trainer: Any, folder: Any) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def _read(trainer: Any, path: Path) -> dict[str, Any]:
+def _below(folder: Path) -> Iterator[Path]:
+    """Its checkpoints, of which those of sharded weights are directories themselves."""
+    if folder.suffix == ".ckpt" and folder.is_dir():
+        yield folder
+    else:
+        yield from folder.rglob("*.ckpt")
+
+
+def _read(trainer: Any, path: str | Path) -> dict[str, Any]:
     """What a checkpoint holds, its tensors left on the disk where that is possible."""
-    with suppress(Exception):  # of a kind that only the application knows
-        held = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    with suppress(Exception):  # of a kind that only the application knows, or far away
+        file = Path(path) / "meta.pt" if Path(path).is_dir() else path  # of sharded weights
+        held = torch.load(file, map_location="cpu", mmap=True, weights_only=True)
         return dict(held)
     return dict(trainer.strategy.load_checkpoint(path))

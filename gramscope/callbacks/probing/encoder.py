@@ -85,8 +85,8 @@ class Encoder:
             self._error = _as_ours(error)
         try:
             self._calls = self._agreed_calls()
-        except FeatureError as error:
-            self._error = self._error or error
+        except Exception as error:
+            self._error = self._error or _as_ours(error)
         if self._samples is not None and self._monitor.is_root:
             self._tell(self._samples)
 
@@ -94,33 +94,47 @@ class Encoder:
         """What this rank gives to an event; never raises."""
         bare = self._config.takes_bare_tensor
         capture = self._monitor.capture(bare_tensor=bare, whole=True)
-        try:
-            if self._error is not None or self._samples is None:
-                raise self._error or FeatureError(Reason.no_samples, "there was no batch yet")
-            self._take(capture, self._samples)
-        except Exception as error:
-            capture.fail(error)
-        capture.join()
-        capture.end_micro_batch()
+        capture.idle = False
+        if self._error is not None or self._samples is None:
+            capture.fail(self._error or FeatureError(Reason.no_samples, "there was no batch yet"))
+            return capture
+        capture.idle = not self._samples.chunks
+        capture.begin_micro_batch()
+        seen = 0
+        for call in range(self._calls):
+            try:
+                seen += self._take(capture, self._samples, call, seen)
+            except Exception as error:  # the other passes are made: other ranks may need them
+                capture.fail(error)
+        self._finish(capture, seen)
         return capture
 
-    def _take(self, capture: StepCapture, samples: SampleSet) -> None:
-        seen, chunks = 0, samples.chunks
-        for call in range(self._calls):
-            if call >= len(chunks):  # a pass that other ranks could not make without this one
-                self._forward(samples.spare)
-                continue
-            chunk = chunks[call]
-            output = self._forward(chunk)
-            rows = self._reader.read(output, chunk, seen)
-            if not call:
-                capture.begin_micro_batch(self._reader.views, self._marks(chunks))
-            capture.keep(rows)
-            seen += samples_of(chunk) or 0
-        if self._monitor.is_root:
+    def accompany(self) -> None:
+        """Make the passes that other ranks' sharded weights need, though this one gives nothing."""
+        if self.waits:
+            self.encode()
+
+    def _take(self, capture: StepCapture, samples: SampleSet, call: int, seen: int) -> int:
+        """Encode one chunk; how many samples it had."""
+        if call >= len(samples.chunks):  # a pass that other ranks could not make without this one
+            self._forward(samples.spare)
+            return 0
+        chunk = samples.chunks[call]
+        output = self._forward(chunk)
+        rows = self._reader.read(output, chunk, seen)
+        if not call:
+            capture.begin_micro_batch(self._reader.views, self._marks(samples.chunks))
+        capture.keep(rows)
+        return samples_of(chunk) or 0
+
+    def _finish(self, capture: StepCapture, seen: int) -> None:
+        capture.join()
+        if not capture.idle:
+            capture.end_micro_batch()
+        if self._monitor.is_root and capture.error is None:
             self._reader.end(seen)
-        capture.about = self._reader.about
-        capture.remarks.update(dict.fromkeys(self._reader.remarks))
+            capture.about = self._reader.about
+            capture.remarks.update(dict.fromkeys(self._reader.remarks))
 
     def _marks(self, chunks: list[Any]) -> dict[str, Any]:
         """Ids and labels of all samples of this rank."""
@@ -132,7 +146,11 @@ class Encoder:
         source = source_of(config, self._trainer, batch)
         if source is None:
             raise FeatureError(Reason.no_samples, "there is no batch to take samples of")
-        return sample_set(source, config.max_samples, self._monitor.share, config.batch_size)
+        read = sample_set(source, config.max_samples, self._monitor.share, config.batch_size)
+        if self._pl_module.device.type != "cuda":
+            return read
+        # So that no event waits for the device to be done with what training has asked of it.
+        return read._replace(chunks=[with_tensors(c, Tensor.pin_memory) for c in read.chunks])
 
     def _agreed_calls(self) -> int:
         """Forward passes of an event: with a sharded model all ranks make as many."""
@@ -155,7 +173,9 @@ class Encoder:
     def _forward(self, chunk: Any) -> Any:
         device = self._pl_module.device
         precision = self._trainer.precision_plugin
-        batch = precision.convert_input(with_tensors(chunk, lambda t: t.to(device)))
+        batch = precision.convert_input(
+            with_tensors(chunk, lambda t: t.to(device, non_blocking=True))
+        )
         with undisturbed(self._pl_module), precision.forward_context():
             same_draws()  # what moves from event to event is the weights' doing
             return self._call(batch)
@@ -185,9 +205,12 @@ def _joined(parts: list[Any]) -> Any:
     for part in parts:
         if isinstance(part, FeatureError):
             return part
-    if all(isinstance(part, Tensor) for part in parts):
-        return torch.cat(parts)
-    return [one for part in parts for one in part]
+    try:
+        if all(isinstance(part, Tensor) for part in parts):
+            return torch.cat(parts)
+        return [one for part in parts for one in part]
+    except Exception as error:  # the rows can do without
+        return FeatureError(Reason.bad_shape, f"ids or labels of samples: {error!r}")
 
 
 def _as_ours(error: Exception) -> FeatureError:

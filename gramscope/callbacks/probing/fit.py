@@ -7,6 +7,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from gramscope.callbacks.cadence import last_step
 from gramscope.callbacks.fit import Fit
 from gramscope.callbacks.probing.encoder import Encoder
 from gramscope.monitor.capture import StepCapture
@@ -21,11 +22,13 @@ class ProbeFit(Fit):
     encoder: Encoder
     seen: int = -1
     """The step at which they were encoded last."""
+    last: int | None = None
+    """The one with which training ends, as far as is known: it has a picture in any case."""
 
     @override
     def start(self, trainer: Any) -> None:
         super().start(trainer)
-        self.seen = trainer.global_step - 1
+        self.seen, self.last = trainer.global_step - 1, last_step(trainer)
 
     @override
     def begin_batch(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
@@ -39,8 +42,8 @@ class ProbeFit(Fit):
     @override
     def end_batch(self, trainer: Any, outputs: Any) -> None:
         if self.advance(trainer) and self.due is not None:
-            self.seen = self.due
-            self.hand_over(self.trouble or self._encoded())
+            encoded = self._encoded()  # in any case: other ranks may need this one's passes
+            self.hand_over(self.trouble or encoded)
         self.trouble = None
 
     @override
@@ -51,8 +54,22 @@ class ProbeFit(Fit):
 
     def look(self, step: int) -> None:
         """Hand over an event of the weights as they are."""
-        self.seen, self.is_told = step, True
-        self.monitor.submit(step, self._encoded())
+        self.due, self.is_told, self.cadence.draws = step, True, True
+        self.hand_over(self._encoded())
+
+    @override
+    def hand_over(self, taken: StepCapture | Exception | None) -> None:
+        if self.due is not None:
+            self.seen = self.due
+            self.cadence.draws |= self.due == self.last
+        super().hand_over(taken)
+
+    @override
+    def fail(self, trainer: Any, error: Exception) -> None:
+        step = self.seen
+        super().fail(trainer, error)
+        if self.seen > step:
+            self.encoder.accompany()
 
     def _encoded(self) -> StepCapture:
         """This rank's rows, whose cost is counted."""

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 from typing_extensions import override
 
-from gramscope.callbacks.probing.tokens import about_of, image_in, read_tokens
+from gramscope.callbacks.probing.tokens import Tokens, about_of, image_in, read_tokens
 from gramscope.config.probes import GramPatchConfig
 from gramscope.config.views import Views
 
@@ -53,24 +53,30 @@ class PatchReader(Reader):
     def __init__(self, config: GramPatchConfig) -> None:
         super().__init__()
         self._config = config
+        self._is_known = False  # what does not change from event to event
 
     @override
     def read(self, output: Any, chunk: Any, first: int) -> Any:
         config = self._config
         tokens = read_tokens(config, output, chunk)
-        here = config.sample - first
-        is_here = 0 <= here < len(tokens.patches)
-        if not first:
-            self.remarks = list(tokens.remarks)
-            self.views = dict.fromkeys(config.roles, tokens.views)
-        if is_here or not first:  # the grid is that of any sample
-            images = image_in(config, output, chunk)
-            image = images[here * is_here] if isinstance(images, Tensor) else None
-            self.about = about_of(config, tokens, image, self.remarks)
+        self.views = dict.fromkeys(config.roles, tokens.views)
+        if not self._is_known:
+            self._look(tokens, output, chunk, config.sample - first, is_first=not first)
         return tokens.rows(config.feature_key)
+
+    def _look(self, tokens: Tokens, output: Any, chunk: Any, here: int, *, is_first: bool) -> None:
+        """Take the image of the sample that is drawn; the grid is that of any sample."""
+        is_here = 0 <= here < len(tokens.patches)
+        if is_first:
+            self.remarks = list(tokens.remarks)
+        if is_here or is_first:
+            images = image_in(self._config, output, chunk)
+            image = images[here * is_here] if isinstance(images, Tensor) else None
+            self.about = about_of(self._config, tokens, image, self.remarks)
 
     @override
     def end(self, samples: int) -> None:
-        if self._config.sample >= samples:
+        if not self._is_known and self._config.sample >= samples:
             why = f"sample={self._config.sample} is not among the {samples} of rank 0"
             self.remarks.append(why)
+        self._is_known = True

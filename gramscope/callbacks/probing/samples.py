@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ class Source(NamedTuple):
 
     words: str
     """In words."""
-    batches: Iterator[Any]
+    batches: Generator[Any, None, None]
     is_of_rank: bool = False
     """Whether each rank has samples of its own; else all have the same."""
 
@@ -63,7 +63,8 @@ def sample_set(source: Source, most: int, share: Callable[[int], range], size: i
         FeatureError: If there are none, or more than memory has room for.
     """
     own = len(share(most))
-    read = [*_first(source, max(1, own) if source.is_of_rank else most)]
+    with closing(source.batches):  # as far as is needed
+        read = [*_first(source, max(1, own) if source.is_of_rank else most)]
     counts = [samples_of(batch) or 0 for batch in read]
     total = sum(counts)
     mine = range(min(own, total)) if source.is_of_rank else share(total)
@@ -72,16 +73,36 @@ def sample_set(source: Source, most: int, share: Callable[[int], range], size: i
     return SampleSet(chunks, total, source.words, spare, fingerprint(read))
 
 
-def _validation(source: Any) -> Iterator[Any]:
+def _validation(source: Any) -> Generator[Any, None, None]:
     """The batches of a trainer's validation data, of the first loader if there are several.
 
     Args:
         source: The trainer's `_DataLoaderSource` of them.
     """
     loaders = source.dataloader()
+    loaders = getattr(loaders, "flattened", loaders)  # of a `CombinedLoader`
     if isinstance(loaders, dict):
         loaders = [*loaders.values()]
-    yield from loaders[0] if isinstance(loaders, (list, tuple)) else loaders
+    loader = loaders[0] if isinstance(loaders, (list, tuple)) else loaders
+    with _same_order(loader):
+        yield from loader
+
+
+@contextmanager
+def _same_order(loader: Any) -> Iterator[None]:
+    """Have a loader's own generators give the same every time, and leave them as they were."""
+    batches = getattr(loader, "batch_sampler", None)
+    owners = (loader, getattr(loader, "sampler", None), getattr(batches, "sampler", None))
+    found = (getattr(owner, "generator", None) for owner in owners)
+    generators = {id(g): g for g in found if isinstance(g, torch.Generator)}.values()
+    states = [generator.get_state() for generator in generators]
+    try:
+        for generator in generators:
+            generator.manual_seed(0)
+        yield
+    finally:
+        for generator, state in zip(generators, states, strict=True):
+            generator.set_state(state)
 
 
 def _validation_source(trainer: Any) -> Any:
@@ -92,7 +113,7 @@ def _validation_source(trainer: Any) -> Any:
     return source if source.is_defined() else None
 
 
-def _read_file(file: Path, batch_size: int) -> Iterator[Any]:
+def _read_file(file: Path, batch_size: int) -> Generator[Any, None, None]:
     """Batches of what a file holds: a tensor, or several by name, with a sample in each row.
 
     Raises:
@@ -171,7 +192,8 @@ def _cut(read: list[Any], counts: list[int], mine: range, batch_size: int) -> It
     for batch, samples in zip(read, counts, strict=True):
         first, last = max(mine.start - before, 0), min(mine.stop - before, samples)
         for at in range(first, last, batch_size):
-            yield some_of(batch, at, min(at + batch_size, last), samples)
+            some = some_of(batch, at, min(at + batch_size, last), samples)
+            yield with_tensors(some, Tensor.clone)  # of this rank's share alone
         before += samples
 
 
@@ -196,4 +218,4 @@ def source_of(config: Any, trainer: Any, first_batch: Any) -> Source | None:
         return Source("the validation data", _validation(held_out))
     if first_batch is None:
         return None
-    return Source("the first batch", iter([first_batch]), is_of_rank=True)
+    return Source("the first batch", (batch for batch in [first_batch]), is_of_rank=True)

@@ -169,7 +169,7 @@ def _in_either(key: str, *places: Any) -> Any:
 
 def image_in(config: GramPatchConfig, output: Any, batch: Any) -> Any:
     """The images of a chunk's samples, as far as can be told: ``[N, C, …]``."""
-    found = _in_either(config.image_key, output, batch)
+    found = _in_either(config.image_key, batch, output)  # on the host, if it is there
     if found is None and config.input_key is not None:
         found = _in_either(config.input_key, batch)
     if found is None:

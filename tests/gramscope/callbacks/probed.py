@@ -56,8 +56,9 @@ class PatchNet(nn.Module):
 class PatchSSL(pl.LightningModule):
     """Trains it on batches that are dictionaries; given held-out data if asked."""
 
-    def __init__(self, *, dim: int = 8, held_out: Any = None) -> None:
+    def __init__(self, *, dim: int = 8, held_out: Any = None, lr: float = 0.02) -> None:
         super().__init__()
+        self.lr = lr
         self.model = PatchNet(dim)
         self.losses: list[float] = []
         if held_out is not None:
@@ -71,7 +72,7 @@ class PatchSSL(pl.LightningModule):
     def validation_step(self, batch: Any, batch_idx: int) -> None: ...
 
     def configure_optimizers(self) -> Any:
-        return torch.optim.AdamW(self.parameters(), lr=0.02)
+        return torch.optim.AdamW(self.parameters(), lr=self.lr)
 
     def train_dataloader(self) -> Any:
         return DataLoader(Images(64, seed=2), batch_size=8)

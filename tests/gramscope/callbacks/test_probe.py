@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch.nn.functional import normalize
+from torch.utils.data import DataLoader
 
 from gramscope import GramMatrixCallback, GramProbeCallback, probe_checkpoints
 from gramscope.callbacks.probing import samples as reading
@@ -26,6 +28,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists"),
     pytest.mark.filterwarnings("ignore:You defined a `validation_step`"),
     pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before"),
+    pytest.mark.filterwarnings("ignore:Your `val_dataloader`'s sampler has shuffling enabled"),
+    pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`, callbacks"),
     pytest.mark.filterwarnings("ignore:Total length of `DataLoader` across ranks is zero"),
 ]
 
@@ -83,6 +87,46 @@ def test_drift_is_what_the_matrices_on_disk_say(tmp_path: Path) -> None:
         assert event.metrics["gram_drift"] == pytest.approx(moved, abs=1e-3)  # kept in halves
         assert event.metrics["gram_drift_first"] == pytest.approx(in_all, abs=1e-3)
         assert 0 <= event.metrics["neighbours_lost"] <= 1
+
+
+def test_where_nothing_is_learned_nothing_moves(tmp_path: Path) -> None:
+    fit(tmp_path, probe(tmp_path), lr=0.0)
+
+    for event in events(tmp_path)[1:]:
+        moved = {name: event.metrics[name] for name in ("gram_drift", "neighbours_gained")}
+        assert moved == pytest.approx({"gram_drift": 0, "neighbours_gained": 0}, abs=1e-6)
+        assert event.metrics["neighbours_lost"] == 0
+
+
+def test_a_generator_that_training_shares_gives_it_what_it_would_have(tmp_path: Path) -> None:
+    def losses(*callbacks: Any) -> list[float]:
+        shared = torch.Generator().manual_seed(4)
+        loader = DataLoader(Images(), batch_size=5, shuffle=True, generator=shared)
+        module = PatchSSL(held_out=loader)
+        training = DataLoader(Images(64, seed=2), batch_size=8, shuffle=True, generator=shared)
+        trainer(tmp_path, [*callbacks], max_steps=20).fit(module, training)
+        return module.losses
+
+    pl.seed_everything(3)
+    alone = losses()
+    pl.seed_everything(3)
+    assert losses(probe(tmp_path)) == alone
+
+
+def test_what_is_validated_afterwards_leaves_the_run_s_course_alone(tmp_path: Path) -> None:
+    callback, batches = probe(tmp_path), GramMatrixCallback(1, "token", save_dir=tmp_path / "gram")
+    module = fit(tmp_path, callback, batches)
+    there = [(e.log_key, e.step) for e in events(tmp_path)]
+    known = (callback.diagnoses, callback.last_step)
+    run = trainer(tmp_path, [callback, batches])
+
+    run.validate(module, ckpt_path=str(tmp_path / "ckpt" / "epoch=0-step=4.ckpt"))
+
+    found = [(e.log_key, e.step) for e in events(tmp_path)]
+    assert found == [*there, ("gram_probe", 4)]
+    assert not (tmp_path / "gram" / "previous_runs").exists()
+    assert (callback.diagnoses, callback.last_step) == known
+    assert "gram_drift" not in events(tmp_path)[-1].metrics
 
 
 def test_a_resumed_run_goes_on_with_the_same_samples(tmp_path: Path) -> None:
@@ -220,7 +264,7 @@ def test_a_row_of_checkpoints_shows_what_the_run_itself_would_have(tmp_path: Pat
     drift = {e.step: e.metrics.get("gram_drift") for e in events(tmp_path / "live")}
     looked = {e.step: e.metrics.get("gram_drift") for e in events(tmp_path / "late")}
     assert looked == {2: None, 4: drift[4], 6: drift[6]}
-    assert late._strip.values[1:] == (drift[4], drift[6])  # what the film's curve is of
+    assert late._earlier.strip.values[1:] == (drift[4], drift[6])  # what the film's curve is of
     assert (tmp_path / "late" / "gram" / "gram_probe" / "film.png").is_file()
 
 

@@ -9,7 +9,7 @@ from gramscope.config.views import Views
 from gramscope.events import Reason
 from gramscope.monitor.capture import StepCapture
 from gramscope.monitor.identity import identity_of
-from gramscope.monitor.rows import member_ranks, share
+from gramscope.monitor.rows import member_ranks, quota
 
 
 def step(
@@ -166,7 +166,7 @@ def test_members_are_evenly_spaced_and_include_rank_0(
 
 @pytest.mark.parametrize(("members", "max_samples"), [(1, 5), (3, 8), (8, 128), (5, 3)])
 def test_quotas_are_balanced_and_add_up(members: int, max_samples: int) -> None:
-    quotas = [len(share(i, members, max_samples)) for i in range(members)]
+    quotas = [quota(i, members, max_samples) for i in range(members)]
 
     assert sum(quotas) == max_samples
     assert max(quotas) - min(quotas) <= 1
