@@ -83,7 +83,7 @@ def _validation(source: Any) -> Generator[Any, None, None]:
     loaders = getattr(loaders, "flattened", loaders)  # of a `CombinedLoader`
     if isinstance(loaders, dict):
         loaders = [*loaders.values()]
-    loader = loaders[0] if isinstance(loaders, (list, tuple)) else loaders
+    loader = next(iter(loaders), ()) if isinstance(loaders, (list, tuple)) else loaders
     with _same_order(loader):
         yield from loader
 
@@ -142,6 +142,12 @@ def _mapped_file(file: Path) -> Any:
         array = np.load(file, mmap_mode="c", allow_pickle=False)
         return torch.from_numpy(array)
     return torch.load(file, map_location="cpu", mmap=True, weights_only=True)
+
+
+def _chained(first: Any, rest: Generator[Any, None, None]) -> Generator[Any, None, None]:
+    with closing(rest):
+        yield first
+        yield from rest
 
 
 def _first(source: Source, most: int) -> Iterator[Any]:
@@ -215,7 +221,12 @@ def source_of(config: Any, trainer: Any, first_batch: Any) -> Source | None:
     if config.samples == Samples.validation.value and held_out is None:
         raise FeatureError(Reason.no_samples, "samples=validation: there are no validation data")
     if config.samples != Samples.first_batch.value and held_out is not None:
-        return Source("the validation data", _validation(held_out))
+        of_loader = _validation(held_out)
+        if config.samples == Samples.validation.value or first_batch is None:
+            return Source("the validation data", of_loader)
+        first = next(of_loader, None)
+        if first is not None:
+            return Source("the validation data", _chained(first, of_loader))
     if first_batch is None:
         return None
     return Source("the first batch", (batch for batch in [first_batch]), is_of_rank=True)

@@ -26,7 +26,11 @@ MakeModule = Callable[..., DINOv2]
 MakeTrainer = Callable[..., Trainer]
 
 # Loader processes would cost these tests more than they save.
-pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    # Lightning's own: these data have none that is not trained on.
+    pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no"),
+]
 
 
 class Recorder(Callback):

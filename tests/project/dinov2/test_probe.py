@@ -19,6 +19,9 @@ from project.dinov2.probe import KNNProbe, ProbeResult, knn_predict
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
 
+# Lightning's own: these data have none that is not trained on.
+pytestmark = pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no")
+
 
 @pytest.fixture
 def labelled(make_data: Callable[..., MultiCropData]) -> MultiCropData:
