@@ -138,10 +138,6 @@ class MultiCropData(LightningDataModule):
             pin_memory=trainer is not None and trainer.strategy.root_device.type == "cuda",
         )
 
-    def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
-        """Fixed crops that are not trained on; an empty list if the source has none."""
-        return []
-
     @property
     def stream_seed(self) -> int:
         """Seed of the stream."""

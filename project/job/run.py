@@ -133,6 +133,8 @@ def _fit(trainer: pl.Trainer, model: Any, datamodule: Any, cfg: DictConfig) -> N
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", _OF_LIGHTNING, FutureWarning)
+            # Of volumes without a held-out part, `data=nifti`.
+            warnings.filterwarnings("ignore", "You defined a `validation_step` but have no")
             trainer.fit(model, datamodule=datamodule, ckpt_path=cfg.ckpt_path)
         outcome = "finished"
     except SystemExit as stop:

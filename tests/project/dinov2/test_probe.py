@@ -17,10 +17,11 @@ from project.data.datamodule import MultiCropData, ProbeData
 from project.dinov2.module import DINOv2
 from project.dinov2.probe import KNNProbe, ProbeResult, knn_predict
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
-
-# Lightning's own: these data have none that is not trained on.
-pytestmark = pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    # Lightning's own: these data have none that is not trained on.
+    pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no"),
+]
 
 
 @pytest.fixture
