@@ -198,7 +198,11 @@ def test_beside_a_monitor_of_the_batches_each_has_its_names(tmp_path: Path) -> N
     ("settings", "options", "said"),
     [
         ({"samples": "validation"}, {"held_out": None}, "there are no validation data"),
-        ({}, {"held_out": held_out(0)}, "the validation data: there are no samples"),
+        (
+            {"samples": "validation"},
+            {"held_out": held_out(0)},
+            "the validation data: there are no samples",
+        ),
         ({"feature_key": "tokens"}, {}, "there is: token, patches, all, raw"),
         ({"input_key": "images"}, {}, "input_key='images' is not in the batch"),
         ({"module": "model.head"}, {}, "has no submodule 'head'"),
