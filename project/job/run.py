@@ -112,11 +112,11 @@ def _with_config_errors(datamodule: pl.LightningDataModule) -> pl.LightningDataM
     return datamodule
 
 
-def _look(trainer: pl.Trainer, model: Any, datamodule: Any, cfg: DictConfig) -> None:
+def _look(trainer: Any, model: Any, datamodule: Any, cfg: DictConfig) -> None:
     """Look at the checkpoints of an earlier run."""
-    outcome, callbacks = "failed", trainer.callbacks  # type: ignore[attr-defined]
+    outcome, callbacks = "failed", trainer.callbacks
     others = [c for c in watching(callbacks) if not isinstance(c.config, ProbeConfig)]
-    trainer.callbacks = [c for c in callbacks if c not in others]  # type: ignore[attr-defined]
+    trainer.callbacks = [c for c in callbacks if c not in others]
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", _OF_LIGHTNING, FutureWarning)

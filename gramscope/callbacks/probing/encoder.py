@@ -63,8 +63,8 @@ class Encoder:
         self._calls = 0
 
     @property
-    def waits(self) -> bool:
-        """Whether a sharded model has yet to make its first forward pass, which is training's."""
+    def sharded(self) -> bool:
+        """Whether ranks need one another for a pass, the first of which is training's own."""
         return is_sharded(self._pl_module)
 
     @property
@@ -111,7 +111,7 @@ class Encoder:
 
     def accompany(self) -> None:
         """Make the passes that other ranks' sharded weights need, though this one gives nothing."""
-        if self.waits:
+        if self.sharded:
             self.encode()
 
     def _take(self, capture: StepCapture, samples: SampleSet, call: int, seen: int) -> int:
@@ -155,7 +155,7 @@ class Encoder:
     def _agreed_calls(self) -> int:
         """Forward passes of an event: with a sharded model all ranks make as many."""
         mine = -1 if self._samples is None else len(self._samples.chunks)
-        if not is_sharded(self._pl_module):
+        if not self.sharded:
             return mine
         told = torch.tensor(mine, device=self._pl_module.device)
         counts = self._trainer.strategy.all_gather(told)

@@ -36,7 +36,7 @@ class ProbeFit(Fit):
         if self.encoder.has_met:
             return
         self.encoder.meet(batch)
-        if trainer.global_step == 0 and not self.encoder.waits:
+        if trainer.global_step == 0 and not self.encoder.sharded:
             self.look(0)
 
     @override
