@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from multiprocessing.util import Finalize
 from typing import Any
@@ -20,7 +19,7 @@ __all__ = ["Fit"]
 
 
 @dataclass
-class Fit(ABC):
+class Fit:
     """From the batches of a fit to steps that are handed over."""
 
     monitor: Monitor
@@ -47,13 +46,13 @@ class Fit(ABC):
         if last is not None and last < self.cadence.next_due:
             self._tell("ends", last)
 
-    @abstractmethod
     def begin_batch(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Get ready for a batch."""
+        raise NotImplementedError
 
-    @abstractmethod
     def end_batch(self, trainer: Any, outputs: Any) -> None:
         """Hand over what there is if the batch has completed a step that is due."""
+        raise NotImplementedError
 
     def pause(self) -> None:
         """Let the step under way go, which the epoch's end or an exception has broken off."""
